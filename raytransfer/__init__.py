@@ -1,0 +1,1 @@
+"""How long should an encoder be pretrained, and which checkpoint should be transferred?"""

@@ -1,0 +1,290 @@
+"""Settings of a study: frozen dataclasses, read strictly, changed only by making new ones.
+
+Every field carries its meaning and unit (`setting(...)`), which `--help` prints. `from_dict` refuses unknown
+keys and values of another type; `with_overrides` applies the command line's `--set key=value`. `digest`
+identifies what was computed: two results with the same digest came from the same settings.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Config = TypeVar("Config")
+
+
+class InputError(ValueError):
+    """Something the user gave is wrong; the message is one line that names it and the fix."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
+    """Build the error for a name that does not exist, with the nearest one that does.
+
+    Args:
+        kind: What the name should be, for example "model".
+        name: What was given.
+        known: The valid names.
+    """
+    known = sorted(known)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return InputError(f"unknown {kind} {name!r}: {hint}valid: {', '.join(known)}")
+
+
+def setting(default: Any, meaning: str) -> Any:
+    """Declare a dataclass field with its default, meaning and unit."""
+    if isinstance(default, type):
+        return dataclasses.field(default_factory=default, metadata={"meaning": meaning})
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
+
+
+def _require(holds: bool, name: str, value: object, rule: str) -> None:
+    if not holds:
+        raise InputError(f"{name} must be {rule}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig:
+    """The source data: what encoders are pretrained on."""
+
+    name: str = setting("photographs", "source dataset")
+    image_size: int = setting(64, "side of the square images, pixels")
+    train_per_class: int = setting(48, "training images drawn per class")
+    val_per_class: int = setting(16, "validation images drawn per class")
+    seed: int = setting(0, "seed of the draw of the crops")
+
+    def __post_init__(self) -> None:
+        _require(self.image_size >= 32, "source.image_size", self.image_size, "at least 32")
+        _require(self.train_per_class >= 1, "source.train_per_class", self.train_per_class, "positive")
+        _require(self.val_per_class >= 1, "source.val_per_class", self.val_per_class, "positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetConfig:
+    """The target data: what is segmented, and what checkpoints are scored on."""
+
+    name: str = setting("mni152", "target dataset")
+    image_size: int = setting(64, "side of the square images, pixels")
+    slice_step: int = setting(2, "every how many millimetres a slice is taken")
+
+    def __post_init__(self) -> None:
+        _require(self.image_size >= 32, "target.image_size", self.image_size, "at least 32")
+        _require(self.slice_step >= 1, "target.slice_step", self.slice_step, "at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainingConfig:
+    """The pretraining recipe (AdamW, linear warm-up, cosine decay per step, cross-entropy)."""
+
+    epochs: int = setting(20, "epochs of a whole pretraining")
+    series: tuple[int, ...] = setting((0, 1, 2, 5, 10, 20), "epochs whose encoder is kept; 0 is untrained")
+    batch_size: int = setting(64, "images per optimiser step, over all workers")
+    learning_rate: float = setting(2e-3, "base learning rate of AdamW")
+    weight_decay: float = setting(0.05, "weight decay of AdamW")
+    warmup_epochs: int = setting(2, "epochs of linear warm-up from 1e-6 times the base rate")
+    label_smoothing: float = setting(0.1, "label smoothing of the cross-entropy, in [0, 1)")
+    num_workers: int = setting(2, "data-parallel workers (Ray Train)")
+    seed: int = setting(0, "seed of initialisation, order and augmentation")
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "pretraining.epochs", self.epochs, "at least 1")
+        series = self.series
+        _require(
+            bool(series) and list(series) == sorted(set(series)) and series[0] >= 0,
+            "pretraining.series", series, "increasing epochs from 0 up",
+        )  # fmt: skip
+        _require(series[-1] <= self.epochs, "pretraining.series", series, f"within {self.epochs} epochs")
+        _require(self.num_workers >= 1, "pretraining.num_workers", self.num_workers, "at least 1")
+        _require(
+            self.batch_size >= self.num_workers and self.batch_size % self.num_workers == 0,
+            "pretraining.batch_size", self.batch_size, f"a multiple of num_workers={self.num_workers}",
+        )  # fmt: skip
+        _require(self.learning_rate > 0, "pretraining.learning_rate", self.learning_rate, "positive")
+        _require(
+            0 <= self.warmup_epochs <= self.epochs,
+            "pretraining.warmup_epochs", self.warmup_epochs, f"between 0 and epochs={self.epochs}",
+        )  # fmt: skip
+        _require(
+            0 <= self.label_smoothing < 1, "pretraining.label_smoothing", self.label_smoothing, "in [0, 1)"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustnessConfig:
+    """The robustness indicator: thesis, eq. 4.2, with its defaults."""
+
+    distance: str = setting("cosine", "distance of two representations: cosine, l2 or pearson")
+    margin: float = setting(0.5, "margin of the hinge")
+    level: int = setting(-2, "encoder level: 1 has the highest resolution, -2 is second to last")
+    seed: int = setting(0, "seed of the colour jitter and of the pairing")
+    batch_size: int = setting(64, "images per forward pass; changes speed, not scores")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownstreamConfig:
+    """The downstream recipe (SGD, polynomial decay per step, soft Dice with background)."""
+
+    epochs: int = setting(15, "epochs of a downstream training")
+    batch_size: int = setting(24, "images per optimiser step")
+    learning_rate: float = setting(0.05, "base learning rate of SGD")
+    momentum: float = setting(0.9, "momentum of SGD")
+    weight_decay: float = setting(1e-4, "weight decay of SGD")
+    poly_exponent: float = setting(0.9, "exponent of the polynomial decay")
+    rotation: float = setting(180.0, "largest rotation of a training image, degrees either way")
+    flip: float = setting(0.5, "probability of a vertical flip of a training image")
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "downstream.epochs", self.epochs, "at least 1")
+        _require(self.batch_size >= 1, "downstream.batch_size", self.batch_size, "at least 1")
+        _require(self.learning_rate > 0, "downstream.learning_rate", self.learning_rate, "positive")
+        _require(0 <= self.rotation <= 180, "downstream.rotation", self.rotation, "between 0 and 180")
+        _require(0 <= self.flip <= 1, "downstream.flip", self.flip, "a probability")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcesConfig:
+    """What one process asks of the cluster. Changes where and how fast things run, not what is computed."""
+
+    cpus_per_worker: float = setting(1, "CPU cores of one pretraining worker")
+    gpu_pretraining: bool = setting(False, "whether each pretraining worker takes a GPU")
+    cpus_per_trial: float = setting(1, "CPU cores of one scoring or downstream trial")
+    gpus_per_trial: float = setting(0, "GPUs of one scoring or downstream trial; fractions share one")
+
+    def __post_init__(self) -> None:
+        for name in ("cpus_per_worker", "cpus_per_trial"):
+            _require(getattr(self, name) > 0, f"resources.{name}", getattr(self, name), "positive")
+        _require(self.gpus_per_trial >= 0, "resources.gpus_per_trial", self.gpus_per_trial, "at least 0")
+
+
+MODES = ("full", "decoder-only")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyConfig:
+    """A whole study: every model x checkpoint x mode x seed on one target dataset."""
+
+    models: tuple[str, ...] = setting(
+        ("unet-micro", "resnet-unet-micro", "swin-unet-micro"), "segmentation models; each names its encoder"
+    )
+    scheme: str = setting("simple", "pretraining scheme")
+    modes: tuple[str, ...] = setting(MODES, "full (all weights train) and decoder-only (encoder frozen)")
+    seeds: tuple[int, ...] = setting((0, 1), "seeds of the downstream trainings")
+    source: SourceConfig = setting(SourceConfig, "source data")
+    target: TargetConfig = setting(TargetConfig, "target data")
+    pretraining: PretrainingConfig = setting(PretrainingConfig, "pretraining recipe")
+    robustness: RobustnessConfig = setting(RobustnessConfig, "robustness indicator")
+    downstream: DownstreamConfig = setting(DownstreamConfig, "downstream recipe")
+    resources: ResourcesConfig = setting(ResourcesConfig, "cluster resources per process")
+
+    def __post_init__(self) -> None:
+        for name in ("models", "modes", "seeds"):
+            values = getattr(self, name)
+            _require(
+                bool(values) and len(set(values)) == len(values), name, values, "non-empty, without repeats"
+            )
+        for mode in self.modes:
+            if mode not in MODES:
+                raise unknown_name("mode", mode, MODES)
+
+
+def _check_type(name: str, value: object, annotation: Any) -> Any:
+    """Return `value` as the annotated type, or raise InputError naming the field."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+        if isinstance(value, annotation):
+            return value
+        if isinstance(value, Mapping):
+            return from_dict(annotation, value, path=f"{name}.")
+    elif origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_check_type(f"{name}[{i}]", v, arguments[0]) for i, v in enumerate(value))
+    elif origin is types.UnionType:
+        if any(type(value) is a for a in arguments):
+            return value
+    elif annotation is float:
+        if type(value) in (int, float):
+            return float(typing.cast(float, value))
+    elif type(value) is annotation:
+        return value
+    wanted = annotation.__name__ if isinstance(annotation, type) and origin is None else str(annotation)
+    raise InputError(f"{name} must be {wanted}, got {value!r}")
+
+
+def from_dict(cls: type[Config], values: Mapping[str, Any], *, path: str = "") -> Config:
+    """Build a config from plain values, strictly.
+
+    Args:
+        cls: One of this module's dataclasses.
+        values: Field names to values; nested configs as mappings, tuples as lists.
+        path: Prefix of the field names in error messages.
+
+    Raises:
+        InputError: An unknown key (with the nearest valid one) or a value of another type.
+    """
+    annotations = typing.get_type_hints(cls)
+    for key in values:
+        if key not in annotations:
+            raise unknown_name("setting", f"{path}{key}", [f"{path}{known}" for known in annotations])
+    return cls(**{key: _check_type(f"{path}{key}", v, annotations[key]) for key, v in values.items()})
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Return a config as plain JSON values, such that `from_dict` gives it back."""
+    return typing.cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config))))
+
+
+def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
+    """Return a copy with `key=value` settings applied, for example `downstream.epochs=3`.
+
+    Values are read as JSON (numbers, true/false, lists such as `["unet-micro"]`) and else as text; a single
+    value stands for a list of one.
+
+    Raises:
+        InputError: No `=`, an unknown key (with the nearest valid one), or a value of another type.
+    """
+    values = to_dict(config)
+    known = {key: default for key, default, _ in describe(config)}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise InputError(f"--set takes key=value, got {override!r}")
+        if key not in known:
+            raise unknown_name("setting", key, known)
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        if isinstance(known[key], tuple) and not isinstance(value, list):
+            value = [value]
+        *parents, leaf = key.split(".")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        section[leaf] = value
+    return from_dict(type(config), values)
+
+
+def describe(config: Any, *, path: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield (dotted key, value, meaning) for every setting, nested ones included."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from describe(value, path=f"{path}{field.name}.")
+        else:
+            yield f"{path}{field.name}", value, field.metadata["meaning"]
+
+
+def digest(*parts: Any) -> str:
+    """Identify settings by 10 hexadecimal digits of SHA-256 over their canonical JSON.
+
+    Args:
+        *parts: Configs and plain JSON values.
+    """
+    plain = [to_dict(part) if dataclasses.is_dataclass(part) else part for part in parts]
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

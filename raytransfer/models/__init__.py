@@ -1,0 +1,25 @@
+"""Encoders (networks as levels), segmentation models, encoder weights in and out."""
+
+from raytransfer.models.checkpoints import (
+    CheckpointSeries,
+    CorruptCheckpointError,
+    load_encoder,
+    read_meta,
+    save_encoder,
+)
+from raytransfer.models.encoder import Encoder
+from raytransfer.models.registry import create_encoder, create_segmentation_model, encoder_of
+from raytransfer.models.segmentation import SegmentationModel
+
+__all__ = [
+    "CheckpointSeries",
+    "CorruptCheckpointError",
+    "Encoder",
+    "SegmentationModel",
+    "create_encoder",
+    "create_segmentation_model",
+    "encoder_of",
+    "load_encoder",
+    "read_meta",
+    "save_encoder",
+]

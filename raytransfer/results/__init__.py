@@ -1,0 +1,28 @@
+"""The tables: schemas, the Parquet ledger, the units of work and their keys."""
+
+from raytransfer.results.ledger import DamagedLedgerError, Ledger
+from raytransfer.results.provenance import git_sha, library_versions
+from raytransfer.results.storage import Storage, write_json
+from raytransfer.results.units import (
+    DownstreamUnit,
+    PretrainingUnit,
+    ScoringUnit,
+    downstream_units,
+    pretraining_units,
+    scoring_units,
+)
+
+__all__ = [
+    "DamagedLedgerError",
+    "DownstreamUnit",
+    "Ledger",
+    "PretrainingUnit",
+    "ScoringUnit",
+    "Storage",
+    "downstream_units",
+    "git_sha",
+    "library_versions",
+    "pretraining_units",
+    "scoring_units",
+    "write_json",
+]

@@ -1,0 +1,139 @@
+"""The ledger: every finished result is one small Parquet file, named after its key.
+
+A key that is there is done. Files are written under a temporary name and renamed, so that a reader sees a
+whole result or none; two experiments on one storage path share results; the report needs nothing else.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raytransfer.config import InputError, unknown_name
+from raytransfer.results.schemas import SCHEMAS
+
+
+class DamagedLedgerError(InputError):
+    """Files of the ledger cannot be read; the message names them."""
+
+
+def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
+    table = pq.ParquetFile(path, page_checksum_verification=True).read()
+    if table.num_rows != 1:
+        raise pa.ArrowInvalid(f"{table.num_rows} rows where one belongs")
+    table = table.select(schema.names).cast(schema)
+    table.validate(full=True)
+    key = table["key"][0].as_py()
+    if f"{key}.parquet" != path.name:
+        raise pa.ArrowInvalid(f"the row's key is {key}")
+    return table
+
+
+class Ledger:
+    """The results under one folder.
+
+    Args:
+        root: `<storage>/results`; made when the first row is written.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+
+    def path(self, kind: str, key: str) -> Path:
+        """Return the file of a result.
+
+        Raises:
+            InputError: There is no such kind, or the key has characters that no file name should have.
+        """
+        if kind not in SCHEMAS:
+            raise unknown_name("ledger kind", kind, SCHEMAS)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", key):
+            raise InputError(f"key must be letters, digits and ._+- only, got {key!r}")
+        return self.root / kind / f"{key}.parquet"
+
+    def has(self, kind: str, key: str) -> bool:
+        """Return whether a result is there."""
+        return self.path(kind, key).exists()
+
+    def append(self, kind: str, row: Mapping[str, Any]) -> None:
+        """Write a result; one with the same key is replaced.
+
+        Args:
+            kind: "pretraining", "robustness" or "downstream".
+            row: Exactly the columns of the kind's schema.
+
+        Raises:
+            ValueError: A column is missing, unknown, null, or of another type.
+        """
+        schema = SCHEMAS.get(kind)
+        if schema is None:
+            raise unknown_name("ledger kind", kind, SCHEMAS)
+        if set(row) != set(schema.names):
+            missing, extra = set(schema.names) - set(row), set(row) - set(schema.names)
+            raise ValueError(f"row of {kind!r} lacks columns {sorted(missing)}, has unknown {sorted(extra)}")
+        nulls = sorted(name for name in schema.names if row[name] is None)
+        if nulls:
+            raise ValueError(f"row of {kind!r} has no value in columns {nulls}")
+        try:
+            table = pa.Table.from_pylist([dict(row)], schema=schema)
+        except pa.ArrowException as error:
+            raise ValueError(f"row of {kind!r} does not fit its schema: {error}") from error
+        path = self.path(kind, row["key"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                pq.write_table(table, file, write_page_checksum=True)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(partial).chmod(0o644)
+            Path(partial).replace(path)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+
+    def _files(self, kind: str, keys: Iterable[str] | None) -> list[Path]:
+        if keys is None:
+            if kind not in SCHEMAS:
+                raise unknown_name("ledger kind", kind, SCHEMAS)
+            return sorted((self.root / kind).glob("*.parquet"))
+        return [path for path in (self.path(kind, key) for key in keys) if path.exists()]
+
+    def read(self, kind: str, keys: Iterable[str] | None = None) -> pa.Table:
+        """Return the results that can be read, one row each; see `check` for those that cannot.
+
+        Args:
+            kind: "pretraining", "robustness" or "downstream".
+            keys: Only these, in this order, where they are there; all, sorted by key, where None.
+        """
+        tables = []
+        for path in self._files(kind, keys):
+            try:
+                tables.append(_read_file(path, SCHEMAS[kind]))
+            except (OSError, pa.ArrowException, KeyError):
+                continue  # `check` names it
+        return pa.concat_tables(tables) if tables else SCHEMAS[kind].empty_table()
+
+    def check(self) -> None:
+        """Read every file of every kind.
+
+        Raises:
+            DamagedLedgerError: Names each damaged file and says how many others are intact.
+        """
+        damaged, intact = [], 0
+        for kind, schema in SCHEMAS.items():
+            for path in self._files(kind, None):
+                try:
+                    _read_file(path, schema)
+                    intact += 1
+                except (OSError, pa.ArrowException, KeyError) as error:
+                    damaged.append(f"{path} ({str(error).splitlines()[0].rstrip('.')})")
+        if damaged:
+            raise DamagedLedgerError(
+                f"damaged in the ledger: {'; '.join(damaged)}; the other {intact} results are intact: "
+                "delete what is named and run the same command, which computes just that again"
+            )

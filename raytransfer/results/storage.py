@@ -1,0 +1,55 @@
+"""Where everything lies under a storage path."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from raytransfer.config import InputError
+from raytransfer.models import CheckpointSeries
+from raytransfer.results.ledger import Ledger
+
+
+class Storage:
+    """The folders of one storage path.
+
+    Args:
+        root: The storage path; every process of the cluster must see it.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root).resolve()
+        self.ledger = Ledger(self.root / "results")
+
+    def check(self) -> None:
+        """Make the folder and try to write into it.
+
+        Raises:
+            InputError: It is a file, or cannot be made or written to.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise InputError(f"--storage-path {self.root} cannot be used: {error.strerror}") from error
+
+    def series(self, encoder: str, scheme: str) -> CheckpointSeries:
+        """Return the checkpoint series of an encoder under a scheme."""
+        return CheckpointSeries(self.root / "pretraining" / encoder / scheme)
+
+    def trial_folder(self, key: str) -> Path:
+        """Return the folder of a downstream trial's config and picture."""
+        return self.root / "downstream" / key
+
+    @property
+    def ray(self) -> Path:
+        """Ray's own files: resume checkpoints of Train, trial logs of Tune."""
+        return self.root / "ray"
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON file, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=2) + "\n")

@@ -1,0 +1,121 @@
+"""The downstream loop: train a segmentation model on the target data; plain torch, one process."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from raytransfer.config import DownstreamConfig
+from raytransfer.data import SegmentationData
+from raytransfer.data.augmentation import downstream_augmentation
+from raytransfer.metrics import SegmentationMetrics
+from raytransfer.models import Encoder, create_segmentation_model
+from raytransfer.training.losses import soft_dice_loss
+from raytransfer.training.schedules import polynomial
+from raytransfer.training.seeding import derived_seed, seeded
+
+
+class DownstreamTraining:
+    """One downstream training, epoch by epoch.
+
+    The seed decides the decoder's initialisation, the order of the images and their augmentation; it is the
+    same for every checkpoint. A frozen encoder is frozen: no gradient, no moving batch-norm statistics, no
+    stochastic depth.
+
+    Args:
+        model: Name for `create_segmentation_model`.
+        encoder: The pretrained encoder; it becomes part of the model and is changed unless frozen.
+        config: The recipe.
+        data: The target data.
+        frozen: Whether only the decoder is trained.
+        seed: See above.
+        device: Where to train.
+
+    Raises:
+        InputError: There is no such model, or the encoder is not its encoder.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        encoder: Encoder,
+        config: DownstreamConfig,
+        data: SegmentationData,
+        *,
+        frozen: bool,
+        seed: int,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.config, self.data, self.frozen, self.seed, self.device = config, data, frozen, seed, device
+        self.epoch = 0
+        with seeded(seed):
+            self.model = create_segmentation_model(
+                model, num_classes=len(data.class_names), encoder=encoder
+            ).to(device)
+        self.model.encoder.requires_grad_(not frozen)
+        self._optimizer = torch.optim.SGD(
+            [p for p in self.model.parameters() if p.requires_grad],
+            lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay,
+        )  # fmt: skip
+        steps_per_epoch = -(-len(data.train_images) // config.batch_size)
+        self._schedule = polynomial(
+            self._optimizer, total_steps=config.epochs * steps_per_epoch, exponent=config.poly_exponent
+        )
+        self._loss = soft_dice_loss()
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train for one epoch over all training images.
+
+        Returns:
+            {"train/loss"}: the Dice loss, averaged over images.
+
+        Raises:
+            FloatingPointError: The loss is NaN or infinite.
+        """
+        data, config = self.data, self.config
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(data.train_images))
+        augment = downstream_augmentation(config, seed=derived_seed(self.seed, self.epoch))
+        summed = 0.0
+        self.model.train()
+        if self.frozen:
+            self.model.encoder.eval()
+        with seeded(self.seed, self.epoch):
+            for start in range(0, len(order), config.batch_size):
+                chosen = order[start : start + config.batch_size]
+                pairs = [augment(image=data.train_images[i], mask=data.train_masks[i]) for i in chosen]
+                images = self._to_input(np.stack([pair["image"] for pair in pairs]))
+                masks = torch.from_numpy(np.stack([pair["mask"] for pair in pairs])).to(self.device)
+                loss = self._loss(self._forward(images), masks[:, None])
+                self._optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self._optimizer.step()
+                self._schedule.step()
+                summed += float(loss.detach()) * len(chosen)
+        self.epoch += 1
+        if not np.isfinite(summed):
+            raise FloatingPointError(f"downstream loss is {summed} in epoch {self.epoch}")
+        return {"train/loss": summed / len(order)}
+
+    def evaluate(self) -> dict[str, float]:
+        """Return {"test/dice", "test/jaccard"} over the test images; see `SegmentationMetrics`."""
+        metrics = SegmentationMetrics(len(self.data.class_names))
+        masks = self.data.test_masks
+        for start in range(0, len(masks), self.config.batch_size):
+            batch = slice(start, start + self.config.batch_size)
+            predictions = self.predict(self.data.test_images[batch])
+            metrics.update(torch.from_numpy(predictions), torch.from_numpy(masks[batch].astype(np.int64)))
+        return {f"test/{name}": value for name, value in metrics.compute().items()}
+
+    @torch.inference_mode()
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return predicted labels (N, H, W) for grey images (N, H, W) in [0, 1]."""
+        self.model.eval()
+        return self.model(self._to_input(images)).argmax(1).cpu().numpy()
+
+    def _forward(self, images: Tensor) -> Tensor:
+        with torch.set_grad_enabled(not self.frozen):
+            levels = self.model.encoder.forward_levels(images)
+        return self.model.decode(levels, (images.shape[-2], images.shape[-1]))
+
+    def _to_input(self, images: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(images[:, None]).to(self.device).expand(-1, 3, -1, -1)

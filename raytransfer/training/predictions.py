@@ -1,0 +1,55 @@
+"""A picture of predictions: where people would rather look than read."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+_COLORS = ("#00000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2")
+
+
+def draw_predictions(
+    path: str | os.PathLike[str],
+    images: NDArray[np.float32],
+    masks: NDArray[np.uint8],
+    predictions: NDArray[np.int64],
+    *,
+    class_names: Sequence[str],
+    title: str,
+) -> None:
+    """Write a PNG with rows image, truth, prediction and error, one column per image.
+
+    Args:
+        path: Where to write.
+        images: Grey images (N, H, W) in [0, 1].
+        masks: True labels (N, H, W).
+        predictions: Predicted labels (N, H, W).
+        class_names: One name per label, label 0 the background; at most 8.
+        title: Stands above.
+    """
+    count = len(images)
+    figure = Figure(figsize=(1.5 * count + 0.6, 6.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(4, count, squeeze=False)
+    colors = ListedColormap(_COLORS[: len(class_names)])
+    labels = {"vmin": 0, "vmax": len(class_names) - 1, "cmap": colors, "interpolation": "nearest"}
+    for column in range(count):
+        image, truth, predicted = images[column], masks[column], predictions[column]
+        for row in range(4):
+            axes[row, column].imshow(image, cmap="gray", vmin=0, vmax=1)
+            axes[row, column].set(xticks=[], yticks=[])
+        axes[1, column].imshow(truth, **labels)
+        axes[2, column].imshow(predicted, **labels)
+        wrong = np.ma.masked_equal(predicted != truth, False)
+        axes[3, column].imshow(wrong, cmap=ListedColormap(["#d55e00"]), interpolation="nearest")
+    for row, name in enumerate(("image", "truth", "prediction", "error")):
+        axes[row, 0].set_ylabel(name)
+    legend = ", ".join(
+        f"{n}: {c}" for n, c in zip(class_names[1:], ("orange", "blue", "green"), strict=False)
+    )
+    figure.suptitle(f"{title}\n{legend}", fontsize=9)
+    figure.savefig(path, dpi=80)

@@ -1,0 +1,187 @@
+"""The pretraining loop: one process, or one of several data-parallel ones; plain torch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, distributed, nn
+
+from raytransfer.config import InputError, PretrainingConfig
+from raytransfer.data import ClassificationData
+from raytransfer.data.augmentation import pretraining_augmentation
+from raytransfer.models import Encoder, create_encoder
+from raytransfer.training.schedules import warmup_cosine
+from raytransfer.training.seeding import derived_seed, seeded
+
+
+class EncoderClassifier(nn.Module):
+    """An encoder with global average pooling and a linear layer on its last level.
+
+    Args:
+        encoder: The encoder to pretrain.
+        num_classes: Classes of the source data.
+    """
+
+    def __init__(self, encoder: Encoder, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.level_channels[-1], num_classes)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return class logits (N, num_classes) for images (N, in_chans, H, W) in [0, 1]."""
+        return self.head(self.encoder(x).mean((2, 3)))
+
+
+class Pretraining:
+    """One pretraining, epoch by epoch.
+
+    The order of the images, their augmentation and the initialisation are functions of the seed, the epoch
+    and the rank alone, so a pretraining that goes on from `state_dict` gives the numbers it would have given.
+
+    Args:
+        encoder: Name for `create_encoder`.
+        scheme: Pretraining scheme.
+        config: The recipe.
+        data: The source data.
+        rank: This process among the data-parallel ones.
+        device: Where to train.
+        parallel: Wraps the classifier for data parallelism, for example in DistributedDataParallel.
+
+    Raises:
+        InputError: There is no such encoder or scheme, or fewer training images than `batch_size`.
+    """
+
+    def __init__(
+        self,
+        encoder: str,
+        scheme: str,
+        config: PretrainingConfig,
+        data: ClassificationData,
+        *,
+        rank: int = 0,
+        device: str | torch.device = "cpu",
+        parallel: Callable[[nn.Module], nn.Module] = lambda model: model,
+    ) -> None:
+        self.config, self.data, self.scheme, self.rank, self.device = config, data, scheme, rank, device
+        self.epoch = 0
+        self._steps = len(data.train_images) // config.batch_size
+        if self._steps == 0:
+            raise InputError(
+                f"pretraining.batch_size={config.batch_size} is more than the {len(data.train_images)} "
+                "training images"
+            )
+        with seeded(config.seed):
+            self.classifier = EncoderClassifier(create_encoder(encoder), len(data.class_names)).to(device)
+        self._model = parallel(self.classifier)
+        self._optimizer = torch.optim.AdamW(
+            self.classifier.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._schedule = warmup_cosine(
+            self._optimizer,
+            warmup_steps=config.warmup_epochs * self._steps,
+            total_steps=config.epochs * self._steps,
+        )
+        self._loss = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder being pretrained."""
+        return self.classifier.encoder
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train for one epoch.
+
+        Every optimiser step uses `batch_size` images over all processes; images that do not fill a batch
+        wait for another epoch's order.
+
+        Returns:
+            {"train/loss", "train/top1", "learning_rate"}; the rate is that of the last step.
+
+        Raises:
+            FloatingPointError: The loss is NaN or infinite.
+        """
+        config, data = self.config, self.data
+        order = np.random.default_rng([config.seed, self.epoch]).permutation(len(data.train_images))
+        augment = pretraining_augmentation(
+            self.scheme,
+            image_size=data.train_images.shape[1],
+            seed=derived_seed(config.seed, self.epoch, self.rank),
+        )
+        share = config.batch_size // config.num_workers
+        totals = torch.zeros(3, dtype=torch.float64)
+        rate = 0.0
+        self._model.train()
+        with seeded(config.seed, self.epoch, self.rank):
+            for step in range(self._steps):
+                start = step * config.batch_size + self.rank * share
+                chosen = order[start : start + share]
+                images = np.stack([augment(image=data.train_images[i])["image"] for i in chosen])
+                labels = torch.from_numpy(data.train_labels[chosen]).to(self.device)
+                logits = self._model(self._to_input(images))
+                loss = self._loss(logits, labels)
+                self._optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                self._optimizer.step()
+                rate = self._schedule.get_last_lr()[0]
+                self._schedule.step()
+                totals += _totals(loss.detach(), logits.detach(), labels)[:3]
+        self.epoch += 1
+        count, summed_loss, top1 = _summed_over_processes(totals).tolist()
+        if not np.isfinite(summed_loss):
+            raise FloatingPointError(f"pretraining loss is {summed_loss} in epoch {self.epoch}")
+        return {"train/loss": summed_loss / count, "train/top1": top1 / count, "learning_rate": rate}
+
+    @torch.inference_mode()
+    def evaluate(self) -> dict[str, float]:
+        """Return {"val/loss", "val/top1", "val/top5"} over the validation images, shared among processes."""
+        data, config = self.data, self.config
+        totals = torch.zeros(4, dtype=torch.float64)
+        self.classifier.eval()
+        mine = np.arange(self.rank, len(data.val_images), config.num_workers)
+        for start in range(0, len(mine), config.batch_size):
+            chosen = mine[start : start + config.batch_size]
+            labels = torch.from_numpy(data.val_labels[chosen]).to(self.device)
+            logits = self.classifier(self._to_input(data.val_images[chosen]))
+            totals += _totals(self._loss(logits, labels), logits, labels)
+        count, loss, top1, top5 = _summed_over_processes(totals).tolist()
+        return {"val/loss": loss / count, "val/top1": top1 / count, "val/top5": top5 / count}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything needed to go on after the last whole epoch."""
+        return {
+            "epoch": self.epoch,
+            "classifier": self.classifier.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from another process's `state_dict()`."""
+        self.epoch = state["epoch"]
+        self.classifier.load_state_dict(state["classifier"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+
+    def _to_input(self, images: np.ndarray) -> Tensor:
+        return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+
+
+def _totals(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """Return (count, summed loss, top-1 hits, top-5 hits) of a batch."""
+    top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+    count = len(labels)
+    return torch.tensor(
+        [count, float(loss) * count, int(top5[:, 0].sum()), int(top5.any(1).sum())], dtype=torch.float64
+    )
+
+
+def _summed_over_processes(totals: Tensor) -> Tensor:
+    if not distributed.is_initialized():
+        return totals
+    # NCCL reduces CUDA tensors only.
+    totals = totals.cuda() if distributed.get_backend() == "nccl" else totals
+    distributed.all_reduce(totals)
+    return totals.cpu()
