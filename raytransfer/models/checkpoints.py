@@ -135,3 +135,7 @@ class CheckpointSeries:
             raise CorruptCheckpointError(
                 f"{error}; to rebuild the series, delete {self.directory} and run the same command"
             ) from error
+
+    def fingerprints(self) -> dict[int, str]:
+        """Return epoch -> SHA-256 of the weights, in the order of the epochs; raises as `read_metas`."""
+        return {epoch: meta["encoder_sha256"] for epoch, meta in self.read_metas().items()}

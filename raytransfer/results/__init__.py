@@ -1,7 +1,7 @@
 """The tables: schemas, the Parquet ledger, the units of work and their keys."""
 
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
-from raytransfer.results.provenance import git_sha, library_versions
+from raytransfer.results.provenance import git_sha, library_versions, result_row
 from raytransfer.results.storage import Storage, write_json
 from raytransfer.results.units import (
     DownstreamUnit,
@@ -23,6 +23,7 @@ __all__ = [
     "git_sha",
     "library_versions",
     "pretraining_units",
+    "result_row",
     "scoring_units",
     "write_json",
 ]

@@ -1,9 +1,13 @@
-"""Where a result comes from: the code's git revision and the libraries' versions."""
+"""Where a result comes from: settings, the code's git revision, the libraries' versions."""
 
 import importlib.metadata
+import json
 import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = (
     "raytransfer", "torch", "torchvision", "timm", "segmentation-models-pytorch", "ray", "mlflow", "optuna",
@@ -28,3 +32,22 @@ def git_sha() -> str:
 def library_versions() -> dict[str, str]:
     """Return the versions of the libraries that results depend on."""
     return {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def result_row(*, key: str, settings: Mapping[str, Any], seconds: float, **columns: Any) -> dict[str, Any]:
+    """Return a row for the ledger: the given columns and where they come from.
+
+    Args:
+        key: Key of the result.
+        settings: Everything it depends on, plain JSON values.
+        seconds: How long it took.
+        **columns: The other columns of its kind's schema.
+    """
+    return {
+        "key": key,
+        "config": json.dumps(settings, sort_keys=True),
+        "git_sha": git_sha(),
+        "finished_at": datetime.now(UTC),
+        "seconds": seconds,
+        **columns,
+    }

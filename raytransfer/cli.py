@@ -1,0 +1,203 @@
+"""The options that all experiments share, and the checks that run before any work starts."""
+
+import argparse
+import logging
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import ray
+
+from raytransfer.config import InputError, StudyConfig, describe, unknown_name, with_overrides
+from raytransfer.data import SOURCES, TARGETS
+from raytransfer.data.augmentation import SCHEMES
+from raytransfer.models import encoder_of
+from raytransfer.ray_train import series_problem
+from raytransfer.results import Storage, pretraining_units
+from raytransfer.tracking import Tracker
+from raytransfer.transferability import DISTANCES
+
+INPUT_ERROR, INTERRUPTED = 2, 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What an experiment works with.
+
+    Attributes:
+        study: The resolved settings.
+        storage: Where results are.
+        tracker: Where runs are shown.
+    """
+
+    study: StudyConfig
+    storage: Storage
+    tracker: Tracker
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; {self.prog} --help lists the options")
+
+
+def _parser(doc: str, presets: Mapping[str, Callable[[], StudyConfig]]) -> argparse.ArgumentParser:
+    settings = "\n".join(
+        f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets["demo"]())
+    )
+    parser = _Parser(
+        description=doc,
+        epilog=f"settings for --set, with the values of the preset demo:\n{settings}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--preset", default="demo", metavar="NAME", help=f"{', '.join(presets)} (default: demo)")
+    add(
+        "--address",
+        help="Ray cluster to use, host:port or auto (default: start Ray on this machine for this command)",
+    )
+    add(
+        "--storage-path",
+        metavar="DIR",
+        help="folder for encoders, results and pictures; every node must see it (default: runs/<preset>)",
+    )
+    add(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server or store (default: the database mlflow.db in the storage path)",
+    )
+    add(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on from what the storage path holds, or insist on an empty one (default: --resume)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for example --set downstream.epochs=3; repeatable",
+    )
+    return parser
+
+
+def _check_names(study: StudyConfig) -> None:
+    for model in study.models:
+        encoder_of(model)
+    for kind, name, known in (
+        ("pretraining scheme", study.scheme, SCHEMES),
+        ("source dataset", study.source.name, SOURCES),
+        ("target dataset", study.target.name, TARGETS),
+        ("distance", study.robustness.distance, DISTANCES),
+    ):
+        if name not in known:
+            raise unknown_name(kind, name, known)
+
+
+def _check_address(address: str) -> None:
+    """Raise InputError where nobody listens; Ray itself would wait for a minute."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    if not colon or not port.isdigit():
+        raise InputError(f"--address must be host:port or auto, got {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except OSError as error:
+        raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from error
+
+
+@contextmanager
+def _cluster(address: str | None, study: StudyConfig) -> Iterator[None]:
+    """Start Ray on this machine, or connect to a cluster, for the length of a `with` block."""
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            ray.init(include_dashboard=False, **quiet)
+            _check_room(study)
+        else:
+            try:
+                ray.init(address=address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(f"--address {address}: no Ray cluster answers there ({reason})") from error
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_room(study: StudyConfig) -> None:
+    """Raise InputError where a pretraining could never start on this machine."""
+    have = ray.cluster_resources()
+    workers, cpus = study.pretraining.num_workers, study.resources.cpus_per_worker
+    gpus = workers if study.resources.gpu_pretraining else 0
+    if workers * cpus > have.get("CPU", 0) or gpus > have.get("GPU", 0):
+        raise InputError(
+            f"pretraining.num_workers={workers} needs {workers * cpus:g} CPUs and {gpus} GPUs at once, this "
+            f"machine has {have.get('CPU', 0):g} and {have.get('GPU', 0):g}: --set pretraining.num_workers=1"
+        )
+
+
+@contextmanager
+def _session(
+    arguments: argparse.Namespace, presets: Mapping[str, Callable[[], StudyConfig]]
+) -> Iterator[Session]:
+    """Check everything the user gave, the cheap checks first, then connect."""
+    if arguments.preset not in presets:
+        raise unknown_name("preset", arguments.preset, presets)
+    study = with_overrides(presets[arguments.preset](), arguments.set)
+    _check_names(study)
+    storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
+    storage.check()
+    if not arguments.resume and any(storage.root.iterdir()):
+        raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
+    storage.ledger.check()
+    for unit in pretraining_units(study):
+        series_problem(unit, storage)
+    if arguments.address is not None:
+        _check_address(arguments.address)
+    if arguments.tracking_uri is None:
+        tracker = Tracker(f"sqlite:///{storage.root}/mlflow.db", artifact_root=storage.root / "mlartifacts")
+    else:
+        tracker = Tracker(arguments.tracking_uri)
+    with closing(tracker), _cluster(arguments.address, study):
+        yield Session(study=study, storage=storage, tracker=tracker)
+
+
+def main(
+    doc: str,
+    presets: Mapping[str, Callable[[], StudyConfig]],
+    experiment: Callable[[Session], int],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run an experiment from the command line.
+
+    Args:
+        doc: What `--help` begins with: the script's docstring.
+        presets: Name -> function that builds the study; "demo" is the default.
+        experiment: Does the work and returns the exit code.
+        argv: The command line; the process's where None.
+
+    Returns:
+        The exit code: the experiment's, 2 for what the user gave wrong (one line on stderr), 130 for Ctrl-C.
+    """
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        with _session(_parser(doc, presets).parse_args(argv), presets) as session:
+            return experiment(session)
+    except InputError as error:
+        cause = getattr(error, "cause", error)  # Ray wraps what a task raised
+        print("error: " + " ".join(str(cause).split()), file=sys.stderr)
+        return INPUT_ERROR
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,151 @@
+"""The downstream grid: Tune schedules the trials that the ledger lacks."""
+
+import logging
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # else Tune ignores the reporter it is given
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
+os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")
+
+from ray import tune
+from ray.tune.experiment import Trial
+from tqdm import tqdm
+
+from raytransfer.data import load_target
+from raytransfer.ray_tune.trial import DownstreamTrial
+from raytransfer.results import DownstreamUnit, Storage
+from raytransfer.tracking import Tracker, downstream_epochs, downstream_record
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedTrial:
+    """A trial that ended with an error.
+
+    Attributes:
+        name: The trial.
+        reason: Last line of the error.
+        details: File with the whole error.
+    """
+
+    name: str
+    reason: str
+    details: Path
+
+
+class _ProgressBar(tune.ProgressReporter):
+    """Tune's report of the grid as one line: trials finished, time left, the last results."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+
+    def setup(self, *args: Any, **kwargs: Any) -> None:
+        """Begin; Tune passes what the bar does not show."""
+
+    def should_report(self, trials: list[Trial], done: bool = False) -> bool:
+        """Report whenever Tune asks; tqdm limits how often it draws."""
+        return True
+
+    def report(self, trials: list[Trial], done: bool, *sys_info: Any) -> None:
+        """Draw the bar."""
+        if self._bar is None:
+            self._bar = tqdm(total=len(trials), desc="downstream grid", unit="trial")
+        finished = [trial for trial in trials if trial.is_finished()]
+        failed = sum(trial.status == Trial.ERROR for trial in finished)
+        dices = [t.last_result["test/dice"] for t in finished if "test/dice" in t.last_result]
+        best = f"best Dice {max(dices):.3f}" if dices else ""
+        self._bar.set_postfix_str(f"{best}, {failed} failed" if failed else best, refresh=False)
+        self._bar.update(len(finished) - self._bar.n)
+        if done:
+            self._bar.close()
+
+
+class _TrackTrials(tune.Callback):
+    """Shows every trial in MLflow, epoch by epoch; runs in the driver, the only writer."""
+
+    def __init__(self, units: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
+        self._units, self._storage, self._tracker = units, storage, tracker
+        self._epochs: dict[str, dict[int, dict[str, float]]] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        key = trial.config["trial"]["key"]
+        epochs = self._epochs.setdefault(key, {})
+        epochs[result["epoch"]] = result
+        record = downstream_record(self._units[key], self._storage, epochs)
+        self._tracker.publish(record, finished=bool(result["done"]))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._tracker.fail("downstream", trial.config["trial"]["key"], _last_line(trial.get_error()))
+
+
+def _last_line(error: Exception | None) -> str:
+    return str(error).strip().splitlines()[-1] if error else "unknown"
+
+
+def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
+    """Run the trials the ledger lacks, as many at a time as the cluster has room for, and publish all.
+
+    Args:
+        units: Trials; those in the ledger are not repeated.
+        storage: Where the series, the ledger and Ray's files are.
+        tracker: Where runs are shown.
+
+    Returns:
+        Trials that failed; the others went on.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; trials that were finished are kept.
+    """
+    pending = {unit.key: unit for unit in units if not storage.ledger.has("downstream", unit.key)}
+    failed = _tune(pending, storage, tracker) if pending else []
+    for unit in units:
+        if not tracker.is_finished("downstream", unit.key):
+            for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
+                tracker.publish(downstream_record(unit, storage, downstream_epochs(row)))
+    unfinished = [unit for unit in pending.values() if not storage.ledger.has("downstream", unit.key)]
+    if len(unfinished) > len(failed):
+        raise KeyboardInterrupt
+    return failed
+
+
+def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
+    study = next(iter(pending.values())).study
+    trainable = tune.with_parameters(
+        DownstreamTrial, units=pending, data=load_target(study.target), root=storage.root
+    )
+    resources = {"cpu": study.resources.cpus_per_trial, "gpu": study.resources.gpus_per_trial}
+    trials = [{"number": number, "key": key} for number, key in enumerate(pending, 1)]
+    tuner = tune.Tuner(
+        tune.with_resources(trainable, resources),
+        param_space={"trial": tune.grid_search(trials)},
+        tune_config=tune.TuneConfig(
+            metric="test/dice",
+            mode="max",
+            reuse_actors=True,
+            trial_name_creator=lambda trial: f"{trial.config['trial']['number']:04d}",
+            trial_dirname_creator=lambda trial: trial.config["trial"]["key"],
+        ),
+        run_config=tune.RunConfig(
+            name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
+            storage_path=str(storage.ray / "downstream"),
+            callbacks=[_TrackTrials(pending, storage, tracker)],
+            progress_reporter=_ProgressBar(),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            verbose=1,
+        ),
+    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are returned, with their reason
+    failed = []
+    for result in tuner.fit():
+        if result.error is not None:
+            unit = pending[result.config["trial"]["key"]]
+            details = storage.trial_folder(unit.key) / "error.txt"
+            details.parent.mkdir(parents=True, exist_ok=True)
+            details.write_text(str(result.error))
+            failed.append(FailedTrial(name=unit.name, reason=_last_line(result.error), details=details))
+    return failed

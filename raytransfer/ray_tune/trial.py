@@ -1,0 +1,114 @@
+"""One downstream trial as a Tune class Trainable, so that actors are reused from trial to trial."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import tune
+
+from raytransfer.data import SegmentationData
+from raytransfer.models import load_encoder
+from raytransfer.results import DownstreamUnit, Storage, git_sha, library_versions, result_row, write_json
+from raytransfer.training import DownstreamTraining
+from raytransfer.training.predictions import draw_predictions
+
+PICTURED = 6
+
+
+class TrialRun:
+    """A unit in training: an epoch per call, and at the end picture, config and ledger row.
+
+    Args:
+        unit: What to train.
+        data: The target data.
+        storage: Where its encoder is, and where results go.
+
+    Raises:
+        CorruptCheckpointError: The encoder cannot be read.
+        RuntimeError: The encoder is not the one the unit names.
+    """
+
+    def __init__(self, unit: DownstreamUnit, data: SegmentationData, storage: Storage) -> None:
+        self._unit, self._data, self._storage = unit, data, storage
+        self._started = time.monotonic()
+        self._history: list[dict[str, float]] = []
+        path = storage.series(unit.settings["encoder"], unit.study.scheme).path(unit.epoch)
+        encoder, meta = load_encoder(path)
+        if meta["encoder_sha256"] != unit.encoder_sha256:
+            raise RuntimeError(f"checkpoint {path} changed while the grid ran")
+        self._training = DownstreamTraining(
+            unit.model,
+            encoder,
+            unit.study.downstream,
+            data,
+            frozen=unit.mode == "decoder-only",
+            seed=unit.seed,
+            device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
+        )
+
+    def step(self) -> dict[str, Any]:
+        """Train and test for one epoch; return its metrics, "epoch" and "done"."""
+        metrics = {**self._training.train_epoch(), **self._training.evaluate()}
+        self._history.append(metrics)
+        done = self._training.epoch >= self._unit.study.downstream.epochs
+        if done:
+            self._finish(metrics)
+        return {"epoch": self._training.epoch, **metrics, "done": done}
+
+    def _finish(self, metrics: dict[str, float]) -> None:
+        unit, data = self._unit, self._data
+        folder = self._storage.trial_folder(unit.key)
+        origin = {"git_sha": git_sha(), "versions": library_versions(), "results": metrics}
+        write_json(folder / "config.json", {**unit.settings, **origin})
+        shown = np.linspace(0, len(data.test_images) - 1, min(PICTURED, len(data.test_images))).astype(int)
+        draw_predictions(
+            folder / "predictions.png",
+            data.test_images[shown],
+            data.test_masks[shown],
+            self._training.predict(data.test_images[shown]),
+            class_names=data.class_names,
+            title=f"{unit.name}: Dice {metrics['test/dice']:.3f}",
+        )
+        row = result_row(
+            key=unit.key, settings=unit.settings, seconds=time.monotonic() - self._started,
+            encoder=unit.settings["encoder"], scheme=unit.study.scheme, epoch=unit.epoch,
+            model=unit.model, dataset=unit.study.target.name, encoder_sha256=unit.encoder_sha256,
+            mode=unit.mode, seed=unit.seed, dice=metrics["test/dice"], jaccard=metrics["test/jaccard"],
+            **{f"history_{name}": [epoch[name] for epoch in self._history] for name in metrics},
+        )  # fmt: skip
+        self._storage.ledger.append("downstream", row)
+
+
+class DownstreamTrial(tune.Trainable):
+    """Tune's side of `TrialRun`: an epoch per step, the process reused for the next trial."""
+
+    def setup(
+        self,
+        config: dict[str, Any],
+        units: dict[str, DownstreamUnit] | None = None,
+        data: SegmentationData | None = None,
+        root: Path | None = None,
+    ) -> None:
+        """Take what all trials share from the object store and begin the first one.
+
+        Args:
+            config: {"trial": {"key": ...}} and what the reporter shows.
+            units: Key -> unit, for all trials.
+            data: The target data.
+            root: Storage path.
+        """
+        if units is None or data is None or root is None:
+            raise ValueError("units, data and root must be given, by tune.with_parameters")
+        self._begin = lambda key: TrialRun(units[key], data, Storage(root))
+        self._trial_run = self._begin(config["trial"]["key"])
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another trial in this process."""
+        self._trial_run = self._begin(new_config["trial"]["key"])
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train and test for one epoch."""
+        return self._trial_run.step()

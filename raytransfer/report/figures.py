@@ -1,0 +1,61 @@
+"""Figures from the ledger's answers."""
+
+import os
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from raytransfer.report.summary import Answer
+
+DICE_COLOR, SCORE_COLOR = "#0072b2", "#d55e00"
+
+
+def _draw(axes: Axes, answer: Answer) -> Axes:
+    epochs = list(answer.checkpoints)
+    positions = range(len(epochs))
+    cells = list(answer.checkpoints.values())
+    axes.errorbar(
+        positions, [c.dice for c in cells], [c.spread for c in cells],
+        color=DICE_COLOR, marker="o", capsize=3, label="Dice",
+    )  # fmt: skip
+    axes.set_title(f"{answer.model}, {answer.mode}", fontsize=10)
+    axes.set_xticks(positions, [str(epoch) for epoch in epochs])
+    axes.tick_params(axis="y", colors=DICE_COLOR)
+    other = axes.twinx()
+    other.errorbar(
+        positions, [c.robustness for c in cells], [c.standard_error for c in cells],
+        color=SCORE_COLOR, marker="s", linestyle="--", capsize=3, label="robustness",
+    )  # fmt: skip
+    other.tick_params(axis="y", colors=SCORE_COLOR)
+    if answer.chosen is not None:
+        axes.axvline(epochs.index(answer.chosen), color=SCORE_COLOR, alpha=0.25, linewidth=8, zorder=0)
+    return other
+
+
+def draw_answers(path: str | os.PathLike[str], found: Sequence[Answer]) -> None:
+    """Draw Dice and robustness against pretraining length, one panel per model and mode, as PNG or SVG.
+
+    Bars are the standard deviation over seeds (Dice) and the standard error over images (robustness); the
+    band marks the checkpoint that robustness chooses.
+
+    Args:
+        path: Where to write; the ending decides the format.
+        found: At least one answer.
+    """
+    models = list(dict.fromkeys(answer.model for answer in found))
+    modes = list(dict.fromkeys(answer.mode for answer in found))
+    figure = Figure(figsize=(4.2 * len(models), 2.9 * len(modes) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(modes), len(models), squeeze=False)
+    for answer in found:
+        row, column = modes.index(answer.mode), models.index(answer.model)
+        other = _draw(panels[row, column], answer)
+        if column == 0:
+            panels[row, column].set_ylabel("Dice (test)", color=DICE_COLOR)
+        if column == len(models) - 1:
+            other.set_ylabel("robustness", color=SCORE_COLOR)
+        if row == len(modes) - 1:
+            panels[row, column].set_xlabel("epochs of pretraining")
+    figure.savefig(path, dpi=110)
