@@ -2,8 +2,8 @@
 
 Question: does the robustness of a checkpoint on the target images tell how well it will segment them?
 Command:  python experiments/grid.py --preset demo
-Cost:     18 checkpoints x {full, decoder only} x 2 seeds = 72 trainings of 15 epochs, and what they need first
-          (pretraining, scores): about seven minutes on two CPU cores.
+Cost:     18 checkpoints x {full, decoder only} x 2 seeds = 72 trainings of 15 epochs, and first what they
+          need (pretraining, scores): about seven minutes on two CPU cores.
 Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLflow run per trial.
 """
 
@@ -14,7 +14,7 @@ from pretrain import run as pretrain
 from robustness import run as score
 
 from raytransfer.cli import Session, main
-from raytransfer.ray_tune import train_grid
+from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary
 from raytransfer.results import downstream_units
 

@@ -3,7 +3,8 @@
 Question: what does an encoder look like after 0, 1, 2, 5, ... epochs of pretraining?
 Command:  python experiments/pretrain.py --preset demo
 Cost:     three encoders, 20 epochs each, about two minutes on two CPU cores.
-Result:   <storage>/pretraining/<encoder>/<scheme>/epoch_NNNN/, a ledger row per epoch, an MLflow run per encoder.
+Result:   <storage>/pretraining/<encoder>/<scheme>/epoch_NNNN/, a ledger row per epoch, an MLflow run per
+          encoder.
 """
 
 import sys
@@ -11,7 +12,7 @@ import sys
 from presets import PRESETS
 
 from raytransfer.cli import Session, main
-from raytransfer.ray_train import pretrain
+from raytransfer.ray_train.pretraining import pretrain
 from raytransfer.results import pretraining_units
 
 

@@ -13,7 +13,7 @@ from pretrain import run as pretrain
 from tabulate import tabulate
 
 from raytransfer.cli import Session, main
-from raytransfer.ray_tune import score
+from raytransfer.ray_tune.scoring import score
 from raytransfer.results import ScoringUnit, scoring_units
 
 

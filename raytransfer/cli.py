@@ -21,7 +21,7 @@ from raytransfer.config import InputError, StudyConfig, describe, unknown_name, 
 from raytransfer.data import SOURCES, TARGETS
 from raytransfer.data.augmentation import SCHEMES
 from raytransfer.models import encoder_of
-from raytransfer.ray_train import series_problem
+from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import Storage, pretraining_units
 from raytransfer.tracking import Tracker
 from raytransfer.transferability import DISTANCES

@@ -124,6 +124,11 @@ class RobustnessConfig:
     seed: int = setting(0, "seed of the colour jitter and of the pairing")
     batch_size: int = setting(64, "images per forward pass; changes speed, not scores")
 
+    def __post_init__(self) -> None:
+        _require(self.margin >= 0, "robustness.margin", self.margin, "at least 0")
+        _require(self.level != 0, "robustness.level", self.level, "from 1 up, or negative from the end")
+        _require(self.batch_size >= 1, "robustness.batch_size", self.batch_size, "at least 1")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DownstreamConfig:

@@ -4,10 +4,10 @@ import os
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for newer versions
 
-import albumentations as A  # noqa: E402
-import cv2  # noqa: E402
+import albumentations as A
+import cv2
 
-from raytransfer.config import DownstreamConfig, unknown_name  # noqa: E402
+from raytransfer.config import DownstreamConfig, unknown_name
 
 SCHEMES = ("simple",)
 

@@ -17,9 +17,9 @@ from raytransfer.data.arrays import ClassificationData
 
 PHOTOGRAPHS = {
     "skimage.data": (
-        "astronaut.png", "brick.png", "camera.png", "cell.png", "chelsea.png", "clock_motion.png", "coffee.png",
-        "coins.png", "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png",
-        "motorcycle_left.png", "page.png", "retina.jpg", "rocket.jpg", "text.png",
+        "astronaut.png", "brick.png", "camera.png", "cell.png", "chelsea.png", "clock_motion.png",
+        "coffee.png", "coins.png", "grass.png", "gravel.png", "hubble_deep_field.jpg", "ihc.png",
+        "moon.png", "motorcycle_left.png", "page.png", "retina.jpg", "rocket.jpg", "text.png",
     ),
     "sklearn.datasets": ("images/china.jpg", "images/flower.jpg"),
 }  # fmt: skip

@@ -77,9 +77,7 @@ def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
     except OSError as error:
         raise CorruptCheckpointError(f"checkpoint {path} has no readable {WEIGHTS} ({error})") from error
     if actual != meta["encoder_sha256"]:
-        raise CorruptCheckpointError(
-            f"checkpoint {path} is corrupt: {WEIGHTS} differs from what was written"
-        )
+        raise CorruptCheckpointError(f"checkpoint {path} is corrupt: {WEIGHTS} differs from what was written")
     return meta
 
 

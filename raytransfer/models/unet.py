@@ -1,6 +1,7 @@
 """The U-Net of the thesis (sec. 1.4): encoder, decoder and initialisation."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ class UNetEncoder(Encoder):
     def levels(self, x: Tensor) -> list[Tensor]:
         """Return the feature maps of normalised images."""
         x = self.stem(x)
-        maps = []
+        maps: list[Tensor] = []
         for block in self.blocks:
             x = block(F.max_pool2d(x, 2) if maps else x)
             maps.append(x)
@@ -94,9 +95,7 @@ class UNetDecoder(nn.Module):
     def __init__(self, level_channels: Sequence[int]) -> None:
         super().__init__()
         deep_to_shallow = list(level_channels)[::-1]
-        self.steps = nn.ModuleList(
-            _UpStep(i, o) for i, o in zip(deep_to_shallow[:-1], deep_to_shallow[1:], strict=True)
-        )
+        self.steps = nn.ModuleList(_UpStep(i, o) for i, o in pairwise(deep_to_shallow))
         self.out_channels = deep_to_shallow[-1]
         he_initialise(self)
 

@@ -1,5 +1,1 @@
-"""Distributed pretraining with Ray Train."""
-
-from raytransfer.ray_train.pretraining import pretrain, series_problem
-
-__all__ = ["pretrain", "series_problem"]
+"""Distributed pretraining with Ray Train: the driver's side and the workers'."""

@@ -1,26 +1,23 @@
 """Distributed pretraining: one TorchTrainer per encoder, a checkpoint series and a ledger row per epoch."""
 
-import tempfile
+import os
+import shutil
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # one report is taken in per interval
 
 import ray
 import ray.train
 import ray.train.torch
-import torch
 from tqdm import tqdm
 
 from raytransfer.config import InputError
 from raytransfer.data import load_source
-from raytransfer.models import CheckpointSeries, CorruptCheckpointError, read_meta, save_encoder
-from raytransfer.results import PretrainingUnit, Storage, git_sha, library_versions, result_row
+from raytransfer.ray_train.worker import pretraining_worker
+from raytransfer.results import PretrainingUnit, Storage
 from raytransfer.tracking import Tracker, pretraining_record
-from raytransfer.training import Pretraining
-
-STATE = "state.pt"
 
 
 def series_problem(unit: PretrainingUnit, storage: Storage) -> str | None:
@@ -72,12 +69,18 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
         if unit in pending:
             _pretrain_one(unit, data, storage, tracker)
         if not tracker.is_finished("pretraining", unit.key):
-            tracker.publish(pretraining_record(unit, storage, _rows(unit, storage)))
+            tracker.publish(pretraining_record(unit, storage, _new_rows(unit, storage, 0)))
 
 
-def _rows(unit: PretrainingUnit, storage: Storage) -> list[dict[str, Any]]:
-    keys = (unit.epoch_key(epoch) for epoch in range(1, unit.study.pretraining.epochs + 1))
-    rows: list[dict[str, Any]] = storage.ledger.read("pretraining", keys).to_pylist()
+def _new_rows(unit: PretrainingUnit, storage: Storage, known: int) -> list[dict[str, Any]]:
+    """Return the ledger's rows of the epochs after the first `known`."""
+    epochs = range(known + 1, unit.study.pretraining.epochs + 1)
+    rows: list[dict[str, Any]] = []
+    for epoch in epochs:
+        found = storage.ledger.read("pretraining", [unit.epoch_key(epoch)]).to_pylist()
+        if not found:
+            break
+        rows.extend(found)
     return rows
 
 
@@ -86,7 +89,7 @@ def _pretrain_one(
 ) -> None:
     config, resources = unit.study.pretraining, unit.study.resources
     trainer = ray.train.torch.TorchTrainer(
-        _worker,
+        pretraining_worker,
         train_loop_config={"unit": unit, "data": data, "storage": storage.root},
         scaling_config=ray.train.ScalingConfig(
             num_workers=config.num_workers,
@@ -100,14 +103,19 @@ def _pretrain_one(
             failure_config=ray.train.FailureConfig(max_failures=1),
         ),
     )
+    rows: list[dict[str, Any]] = []
     with tqdm(total=config.epochs, desc=f"pretraining {unit.encoder}", unit="epoch") as bar:
         for _ in _while_fitting(trainer):
-            rows = _rows(unit, storage)
-            if len(rows) > bar.n:
+            new = _new_rows(unit, storage, len(rows))
+            if new:
+                rows += new
                 last = rows[-1]
-                bar.set_postfix_str(f"loss {last['train/loss']:.3f}, val top-1 {last['val/top1']:.3f}")
-                bar.update(len(rows) - bar.n)
+                bar.set_postfix_str(
+                    f"loss {last['train/loss']:.3f}, val top-1 {last['val/top1']:.3f}", refresh=False
+                )
+                bar.update(len(new))
                 tracker.publish(pretraining_record(unit, storage, rows), finished=False)
+    shutil.rmtree(storage.ray / "pretraining" / unit.key)  # only for resuming
 
 
 def _while_fitting(trainer: ray.train.torch.TorchTrainer) -> Iterator[None]:
@@ -130,81 +138,3 @@ def _while_fitting(trainer: ray.train.torch.TorchTrainer) -> Iterator[None]:
         yield
     if raised:
         raise raised[0]
-
-
-def _worker(job: dict[str, Any]) -> None:
-    """Run one data-parallel worker; every worker sees `storage`, rank 0 writes to it."""
-    unit: PretrainingUnit = job["unit"]
-    storage = Storage(job["storage"])
-    series = storage.series(unit.encoder, unit.study.scheme)
-    rank = ray.train.get_context().get_world_rank()
-    training = Pretraining(
-        unit.encoder,
-        unit.study.scheme,
-        unit.study.pretraining,
-        ray.get(job["data"]),
-        rank=rank,
-        device=ray.train.torch.get_device(),
-        parallel=ray.train.torch.prepare_model,
-    )
-    state = _resume_state(unit, series)
-    if state is not None:
-        training.load_state_dict(state)
-    elif 0 in unit.study.pretraining.series:
-        metrics = training.evaluate()
-        if rank == 0:
-            _save(unit, series, training, metrics)
-    while training.epoch < unit.study.pretraining.epochs:
-        started = time.monotonic()
-        metrics = {**training.train_epoch(), **training.evaluate()}
-        checkpoint = None
-        with tempfile.TemporaryDirectory() as folder:
-            if rank == 0:
-                if training.epoch in unit.study.pretraining.series:
-                    _save(unit, series, training, metrics)
-                seconds = time.monotonic() - started
-                storage.ledger.append("pretraining", _row(unit, training.epoch, metrics, seconds))
-                torch.save(training.state_dict(), Path(folder) / STATE)
-                checkpoint = ray.train.Checkpoint.from_directory(folder)
-            ray.train.report({"epoch": training.epoch, **metrics}, checkpoint=checkpoint)
-
-
-def _resume_state(unit: PretrainingUnit, series: CheckpointSeries) -> dict[str, Any] | None:
-    """Return the state of the last whole epoch; None to start over, also where the series lost a checkpoint."""
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint is None:
-        return None
-    with checkpoint.as_directory() as folder:
-        state: dict[str, Any] = torch.load(Path(folder) / STATE, map_location="cpu", weights_only=True)
-    try:
-        for epoch in unit.study.pretraining.series:
-            if epoch <= state["epoch"]:
-                read_meta(series.path(epoch))
-    except CorruptCheckpointError:
-        return None
-    return state
-
-
-def _save(
-    unit: PretrainingUnit, series: CheckpointSeries, training: Pretraining, metrics: dict[str, float]
-) -> None:
-    meta = {
-        "epoch": training.epoch,
-        "scheme": unit.study.scheme,
-        "source": unit.study.source.name,
-        "image_size": unit.study.source.image_size,
-        "accuracy": {name: metrics[name] for name in ("val/top1", "val/top5")},
-        "pretraining": unit.key,
-        "settings": unit.settings,
-        "git_sha": git_sha(),
-        "versions": library_versions(),
-    }
-    save_encoder(series.path(training.epoch), training.encoder, meta)
-
-
-def _row(unit: PretrainingUnit, epoch: int, metrics: dict[str, float], seconds: float) -> dict[str, Any]:
-    return result_row(
-        key=unit.epoch_key(epoch), settings=unit.settings, seconds=seconds,
-        encoder=unit.encoder, scheme=unit.study.scheme, epoch=epoch,
-        pretraining=unit.key, source=unit.study.source.name, **metrics,
-    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from raytransfer.data import load_target
 from raytransfer.ray_tune.trial import DownstreamTrial
 from raytransfer.results import DownstreamUnit, Storage
 from raytransfer.tracking import Tracker, downstream_epochs, downstream_record
+
+CLOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +42,31 @@ class FailedTrial:
 class _ProgressBar(tune.ProgressReporter):
     """Tune's report of the grid as one line: trials finished, time left, the last results."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int) -> None:
+        self._total = total  # Tune makes trials as it goes
         self._bar: tqdm | None = None
+        self._next = 0.0
 
     def setup(self, *args: Any, **kwargs: Any) -> None:
         """Begin; Tune passes what the bar does not show."""
 
     def should_report(self, trials: list[Trial], done: bool = False) -> bool:
-        """Report whenever Tune asks; tqdm limits how often it draws."""
-        return True
+        """Report when a trial has finished, and every few seconds for the clock."""
+        finished = sum(trial.is_finished() for trial in trials)
+        return done or self._bar is None or finished > self._bar.n or time.monotonic() > self._next
 
     def report(self, trials: list[Trial], done: bool, *sys_info: Any) -> None:
         """Draw the bar."""
         if self._bar is None:
-            self._bar = tqdm(total=len(trials), desc="downstream grid", unit="trial")
+            self._bar = tqdm(total=self._total, desc="downstream grid", unit="trial")
         finished = [trial for trial in trials if trial.is_finished()]
         failed = sum(trial.status == Trial.ERROR for trial in finished)
         dices = [t.last_result["test/dice"] for t in finished if "test/dice" in t.last_result]
         best = f"best Dice {max(dices):.3f}" if dices else ""
         self._bar.set_postfix_str(f"{best}, {failed} failed" if failed else best, refresh=False)
-        self._bar.update(len(finished) - self._bar.n)
+        self._bar.n = len(finished)
+        self._bar.refresh()
+        self._next = time.monotonic() + CLOCK_SECONDS
         if done:
             self._bar.close()
 
@@ -134,7 +142,7 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
             name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "downstream"),
             callbacks=[_TrackTrials(pending, storage, tracker)],
-            progress_reporter=_ProgressBar(),
+            progress_reporter=_ProgressBar(len(pending)),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=1,
         ),

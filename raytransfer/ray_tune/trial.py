@@ -11,7 +11,7 @@ from ray import tune
 from raytransfer.data import SegmentationData
 from raytransfer.models import load_encoder
 from raytransfer.results import DownstreamUnit, Storage, git_sha, library_versions, result_row, write_json
-from raytransfer.training import DownstreamTraining
+from raytransfer.training.downstream import DownstreamTraining
 from raytransfer.training.predictions import draw_predictions
 
 PICTURED = 6

@@ -90,18 +90,14 @@ def answers(
         trials: Downstream trials of the study.
     """
     found = ledger.read("robustness", [unit.key for unit in scorings]).to_pylist()
-    scores = {
-        (row["encoder_sha256"], score["pooled"]): score for row in found for score in row["scores"]
-    }
+    scores = {(row["encoder_sha256"], score["pooled"]): score for row in found for score in row["scores"]}
     dice = {row["key"]: row["dice"] for row in ledger.read("downstream", [t.key for t in trials]).to_pylist()}
     groups: dict[tuple[str, str], list[DownstreamUnit]] = {}
     for trial in trials:
         groups.setdefault((trial.model, trial.mode), []).append(trial)
     complete = []
     for (model, mode), group in groups.items():
-        if not all(
-            t.key in dice and (t.encoder_sha256, mode == "decoder-only") in scores for t in group
-        ):
+        if not all(t.key in dice and (t.encoder_sha256, mode == "decoder-only") in scores for t in group):
             continue
         checkpoints = {}
         for epoch in sorted({t.epoch for t in group}):
@@ -130,12 +126,10 @@ def checkpoint_table(found: Sequence[Answer]) -> str:
     for answer in found:
         cells = [answer.checkpoints.get(epoch) for epoch in epochs]
         rows.append(
-            [answer.model, answer.mode, "Dice"]
-            + [_with_error(c.dice, c.spread) if c else "" for c in cells]
+            [answer.model, answer.mode, "Dice"] + [_with_error(c.dice, c.spread) if c else "" for c in cells]
         )
         rows.append(
-            ["", "", "robustness"]
-            + [_with_error(c.robustness, c.standard_error) if c else "" for c in cells]
+            ["", "", "robustness"] + [_with_error(c.robustness, c.standard_error) if c else "" for c in cells]
         )
     headers = ["model", "mode", "", *(f"epoch {epoch}" for epoch in epochs)]
     return tabulate(rows, headers=headers, disable_numparse=True)
@@ -174,7 +168,7 @@ def summary(found: Sequence[Answer]) -> str:
             "",
             "Transferability indicator score: Dice of the chosen checkpoint / Dice of the best one",
             answer_table(found),
-            "robustness: highest score among pretrained checkpoints; first peak: where it first falls; pooled "
-            "for decoder-only.",
+            "robustness: highest score among pretrained checkpoints; first peak: where it first falls; "
+            "pooled for decoder-only.",
         ]
     )

@@ -1,8 +1,8 @@
 """MLflow runs, one per unit of work, found again by its key.
 
-The ledger is the truth; MLflow shows it to people. Every call here is idempotent: a run that exists is gone on
-with, an epoch that was logged is not logged twice, a finished run is left alone. So a trial that was interrupted
-goes on in its own run, and what MLflow missed is published from the ledger later.
+The ledger is the truth; MLflow shows it to people. Every call here is idempotent: a run that exists is gone
+on with, an epoch that was logged is not logged twice, a finished run is left alone. So a trial that was
+interrupted goes on in its own run, and what MLflow missed is published from the ledger later.
 """
 
 import logging
@@ -60,7 +60,8 @@ class _Run:
     run_id: str
     last_epoch: int
     finished: bool
-    open: bool  # whether this process has it in status RUNNING
+    described: bool = False  # whether this process has logged its params
+    open: bool = False  # whether this process has it in status RUNNING
 
 
 class Tracker:
@@ -77,7 +78,8 @@ class Tracker:
     def __init__(self, uri: str, *, artifact_root: Path | None = None) -> None:
         self.uri = uri
         self._runs: dict[tuple[str, str], _Run] = {}
-        logging.getLogger("alembic").setLevel(logging.WARNING)
+        for chatty in ("alembic", "mlflow.store.db.utils"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
         try:
             self._client = MlflowClient(tracking_uri=uri)
             self._client.search_experiments(max_results=1)
@@ -108,15 +110,13 @@ class Tracker:
     def _find_runs(self, kind: str) -> None:
         token = None
         while True:
-            page = self._client.search_runs(
-                [self.experiment_ids[kind]], max_results=1000, page_token=token
-            )
+            page = self._client.search_runs([self.experiment_ids[kind]], max_results=1000, page_token=token)
             for run in page:
                 key = run.data.tags.get(KEY_TAG)
                 if key is not None:
                     finished = run.info.status == "FINISHED"
                     last = -1 if finished else self._last_epoch(run)
-                    self._runs[kind, key] = _Run(run.info.run_id, last, finished, open=False)
+                    self._runs[kind, key] = _Run(run.info.run_id, last, finished)
             token = page.token
             if not token:
                 return
@@ -159,6 +159,11 @@ class Tracker:
         if not run.open:
             self._client.update_run(run.run_id, "RUNNING")
             run.open = True
+        if not run.described:
+            params = [Param(name, str(value)) for name, value in record.params.items()]
+            tags = [RunTag(f"version.{name}", version) for name, version in library_versions().items()]
+            self._client.log_batch(run.run_id, params=params, tags=tags)
+            run.described = True
         now = int(time.time() * 1000)
         new = sorted(epoch for epoch in record.epochs if epoch > run.last_epoch)
         metrics = [
@@ -187,15 +192,7 @@ class Tracker:
             run_name=record.name,
             tags={KEY_TAG: record.key, "mlflow.source.git.commit": git_sha()},
         )
-        versions = library_versions().items()
-        self._client.log_batch(
-            created.info.run_id,
-            params=[Param(name, str(value)) for name, value in record.params.items()],
-            tags=[RunTag(f"version.{name}", version) for name, version in versions],
-        )
-        run = self._runs[record.kind, record.key] = _Run(
-            created.info.run_id, -1, finished=False, open=True
-        )
+        run = self._runs[record.kind, record.key] = _Run(created.info.run_id, -1, finished=False)
         return run
 
     def fail(self, kind: str, key: str, reason: str) -> None:

@@ -125,7 +125,7 @@ class Pretraining:
                 self._optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 self._optimizer.step()
-                rate = self._schedule.get_last_lr()[0]
+                rate = float(self._schedule.get_last_lr()[0])
                 self._schedule.step()
                 totals += _totals(loss.detach(), logits.detach(), labels)[:3]
         self.epoch += 1

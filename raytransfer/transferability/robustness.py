@@ -63,12 +63,16 @@ def robustness(
     """
     if not query.shape == positive.shape == negative.shape or query.ndim < 2 or len(query) == 0:
         shapes = [tuple(t.shape) for t in (query, positive, negative)]
-        raise InputError(f"query, positive and negative must have one shape (N, ...) with N > 0, got {shapes}")
+        raise InputError(
+            f"query, positive and negative must have one shape (N, ...) with N > 0, got {shapes}"
+        )
     function = _distance(distance)
     q, p, n = (t.flatten(1).double() for t in (query, positive, negative))
     hinge = (function(q, p) - function(q, n) + margin).clamp_min(0).mean()
     if not torch.isfinite(hinge):
-        raise ValueError(f"robustness is undefined: distance {distance!r} of a zero or constant representation")
+        raise ValueError(
+            f"robustness is undefined: distance {distance!r} of a zero or constant representation"
+        )
     return 1 - float(hinge)
 
 
@@ -146,9 +150,14 @@ class _HingeSums:
                 variance = max(s2 - self.count * mean**2, 0.0) / (self.count - 1)
                 found.append(
                     RobustnessScore(
-                        distance=name, margin=margin, level=level, pooled=pooled, score=1 - mean,
-                        standard_error=math.sqrt(variance / self.count), num_images=self.count,
-                    )  # fmt: skip
+                        distance=name,
+                        margin=margin,
+                        level=level,
+                        pooled=pooled,
+                        score=1 - mean,
+                        standard_error=math.sqrt(variance / self.count),
+                        num_images=self.count,
+                    )
                 )
         return found
 

@@ -1,0 +1,131 @@
+"""The whole job on real data: what it leaves behind, and that nothing is computed twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from raytransfer.results import Ledger
+
+pytestmark = pytest.mark.cluster
+
+COUNTS = {"pretraining": 2 * 2, "robustness": 2 * 3, "downstream": 2 * 3 * 2}
+RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
+
+
+def _runs(storage: Path, kind: str) -> list:
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    return client.search_runs([client.get_experiment_by_name(f"raytransfer-{kind}").experiment_id])
+
+
+def test_the_chain_ends_in_time_with_an_answer(smoke) -> None:
+    storage, done = smoke
+    assert done.seconds < 120
+    for part in ("unet-micro", "resnet-unet-micro", "decoder-only", "epoch 2", "random init.", "robustness"):
+        assert part in done.out
+    assert f"mlflow ui --backend-store-uri sqlite:///{storage}/mlflow.db" in done.out
+    assert "workflowType=machine_learning" in done.out
+    assert (storage / "answer.png").stat().st_size > 10_000
+
+
+def test_progress_was_shown(smoke) -> None:
+    _, done = smoke
+    for part in ("pretraining unet-micro: 100%", "scoring: 100%", "downstream grid: 100%"):
+        assert part in done.err
+
+
+def test_the_ledger_has_everything_once(smoke) -> None:
+    storage, _ = smoke
+    ledger = Ledger(storage / "results")
+    ledger.check()
+    assert {kind: ledger.read(kind).num_rows for kind in COUNTS} == COUNTS
+    trials = ledger.read("downstream").to_pylist()
+    assert len({(t["model"], t["epoch"], t["mode"], t["seed"]) for t in trials}) == 12
+    for trial in trials:
+        assert 0 < trial["jaccard"] < trial["dice"] < 1
+        assert trial["history_test/dice"][-1] == trial["dice"]
+        assert len(trial["history_train/loss"]) == 2
+    for row in ledger.read("robustness").to_pylist():
+        assert {score["pooled"] for score in row["scores"]} == {True, False}
+        assert all(0 < s["score"] <= 1 and 0 < s["standard_error"] < 0.1 for s in row["scores"])
+
+
+def test_mlflow_has_one_run_for_each(smoke) -> None:
+    storage, _ = smoke
+    for kind, count in RUNS.items():
+        runs = _runs(storage, kind)
+        assert len(runs) == len({run.data.tags["raytransfer.key"] for run in runs}) == count
+        assert {run.info.status for run in runs} == {"FINISHED"}
+    trials = {row["key"]: row for row in Ledger(storage / "results").read("downstream").to_pylist()}
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    for run in _runs(storage, "downstream"):
+        row = trials[run.data.tags["raytransfer.key"]]
+        expected = {name: str(row[name]) for name in ("model", "encoder", "scheme", "epoch", "mode", "seed")}
+        assert {name: run.data.params[name] for name in expected} == expected
+        assert run.data.params["dataset"] == "mni152"
+        assert run.data.metrics["test/dice"] == row["dice"]
+        history = client.get_metric_history(run.info.run_id, "test/dice")
+        assert [(m.step, m.value) for m in history] == list(enumerate(row["history_test/dice"], 1))
+        assert {f.path for f in client.list_artifacts(run.info.run_id)} == {"config.json", "predictions.png"}
+
+
+def test_mlflow_has_the_encoders(smoke) -> None:
+    storage, _ = smoke
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    for run in _runs(storage, "pretraining"):
+        assert [m.step for m in client.get_metric_history(run.info.run_id, "val/top1")] == [1, 2]
+        folders = [f.path for f in client.list_artifacts(run.info.run_id, "encoders")]
+        assert folders == [f"encoders/epoch_{epoch:04d}" for epoch in (0, 1, 2)]
+        files = client.list_artifacts(run.info.run_id, folders[0])
+        assert {Path(f.path).name for f in files} == {"encoder.safetensors", "meta.json"}
+
+
+def test_the_series_says_what_it_is(smoke) -> None:
+    storage, _ = smoke
+    folder = storage / "pretraining/unet-micro/simple"
+    assert sorted(path.name for path in folder.iterdir()) == ["epoch_0000", "epoch_0001", "epoch_0002"]
+    meta = json.loads((folder / "epoch_0002/meta.json").read_text())
+    assert (meta["epoch"], meta["source"], meta["image_size"]) == (2, "photographs", 64)
+    assert meta["versions"]["torch"]
+    assert 0 <= meta["accuracy"]["val/top1"] <= meta["accuracy"]["val/top5"] <= 1
+    trial = next((storage / "downstream").iterdir())
+    config = json.loads((trial / "config.json").read_text())
+    assert config["results"]["test/dice"] > 0
+    assert config["versions"]["torch"]
+
+
+def test_a_second_run_computes_nothing(smoke, run) -> None:
+    storage, first = smoke
+    before = {path: path.stat().st_mtime_ns for path in storage.glob("results/*/*.parquet")}
+    second = run("grid", storage)
+    assert second.code == 0
+    assert second.seconds < 40
+    assert second.out == first.out
+    assert "0%" not in second.err
+    assert {path: path.stat().st_mtime_ns for path in storage.glob("results/*/*.parquet")} == before
+    assert {kind: len(_runs(storage, kind)) for kind in RUNS} == RUNS
+
+
+def test_scores_are_printed(smoke, run) -> None:
+    storage, _ = smoke
+    done = run("robustness", storage)
+    assert done.code == 0
+    assert done.out.count("-micro") == 6
+    assert "±" in done.out
+
+
+def test_failed_trials_are_named_and_cost_nothing_else(smoke, run) -> None:
+    """A rate at which every training diverges, on the series and scores that are there."""
+    storage, _ = smoke
+    done = run(
+        "grid", storage, "--set", "downstream.learning_rate=1e30", "--set", "models=unet-micro",
+        "--set", "modes=full",
+    )  # fmt: skip
+    assert done.code == 1
+    assert done.err.count("failed: unet-micro-simple-epoch-") == 3
+    assert "FloatingPointError: downstream loss is" in done.err
+    assert "Traceback" not in done.err
+    assert Ledger(storage / "results").read("downstream").num_rows == COUNTS["downstream"]
+    failed = [run for run in _runs(storage, "downstream") if run.info.status == "FAILED"]
+    assert all("FloatingPointError" in run.data.tags["raytransfer.failure"] for run in failed)

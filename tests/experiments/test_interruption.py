@@ -1,0 +1,94 @@
+"""Killed and interrupted for real: nothing finished is lost or repeated, and the numbers are the same."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from raytransfer.models import CheckpointSeries
+from raytransfer.results import Ledger
+
+pytestmark = pytest.mark.cluster
+
+
+def _wait_for(process: subprocess.Popen, storage: Path, kind: str, count: int) -> None:
+    while len(list(storage.glob(f"results/{kind}/*.parquet"))) < count:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def _dice(storage: Path) -> dict[str, float]:
+    rows = Ledger(storage / "results").read("downstream").to_pylist()
+    return {row["key"]: row["dice"] for row in rows}
+
+
+def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
+    smoke, start, run, tmp_path: Path
+) -> None:
+    process = start("grid", tmp_path)
+    _wait_for(process, tmp_path, "downstream", 3)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    time.sleep(2)  # a trial may still be writing its row
+    finished = {p: p.stat().st_mtime_ns for p in tmp_path.glob("results/*/*.parquet")}
+    assert 3 <= len(_dice(tmp_path)) < 12
+    done = run("grid", tmp_path)
+    assert done.code == 0, done.err
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished, "a finished result was computed again"
+    assert _dice(tmp_path) == _dice(smoke[0])
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name("raytransfer-downstream")
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 12
+    for found in runs:
+        assert found.info.status == "FINISHED"
+        steps = [m.step for m in client.get_metric_history(found.info.run_id, "test/dice")]
+        assert steps == [1, 2]
+
+
+def test_an_interrupted_pretraining_goes_on_from_its_last_epoch(start, run, tmp_path: Path) -> None:
+    settings = (
+        "--set", "models=unet-micro", "--set", "pretraining.epochs=16",
+        "--set", "pretraining.series=[0, 2, 16]", "--set", "source.train_per_class=32",
+    )  # fmt: skip
+    disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    process = start("pretrain", disturbed, *settings)
+    _wait_for(process, disturbed, "pretraining", 4)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("interrupted: what was finished is kept")
+    assert "Traceback" not in err
+    early = disturbed / "results/pretraining"
+    before = {p: p.stat().st_mtime_ns for p in early.iterdir()}
+    assert len(before) < 16
+    assert run("pretrain", disturbed, *settings).code == 0
+    repeated = [p for p, at in before.items() if p.stat().st_mtime_ns != at]
+    assert len(repeated) <= 1, "only the epoch that was under way may be trained again"
+    assert run("pretrain", undisturbed, *settings).code == 0
+    weights = [
+        CheckpointSeries(storage / "pretraining/unet-micro/simple").fingerprints()
+        for storage in (disturbed, undisturbed)
+    ]
+    assert weights[0] == weights[1]
+    client = MlflowClient(f"sqlite:///{disturbed}/mlflow.db")
+    (found,) = client.search_runs([client.get_experiment_by_name("raytransfer-pretraining").experiment_id])
+    steps = [m.step for m in client.get_metric_history(found.info.run_id, "val/top1")]
+    assert (found.info.status, steps) == ("FINISHED", list(range(1, 17)))
+
+
+def test_an_interrupted_grid_says_so_and_keeps_what_is_done(smoke, start, tmp_path: Path) -> None:
+    storage, _ = smoke
+    before = len(_dice(storage))
+    process = start("grid", storage, "--set", "seeds=[1, 2, 3]")
+    _wait_for(process, storage, "downstream", before + 2)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("interrupted: what was finished is kept")
+    assert "Traceback" not in err
+    assert before + 2 <= len(_dice(storage)) < before + 36

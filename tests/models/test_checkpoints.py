@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from raytransfer.models import (
+    CheckpointSeries,
+    CorruptCheckpointError,
+    create_encoder,
+    load_encoder,
+    save_encoder,
+)
+
+
+def _series(folder: Path) -> CheckpointSeries:
+    series = CheckpointSeries(folder / "unet-micro" / "simple")
+    for epoch in (0, 5):
+        save_encoder(series.path(epoch), create_encoder("unet-micro"), {"epoch": epoch})
+    return series
+
+
+@pytest.mark.parametrize("name", ["unet-micro", "resnet-micro", "swin-micro", "timm/resnet10t"])
+def test_an_encoder_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
+    encoder = create_encoder(name, mean=[0.5, 0.4, 0.3]).eval()
+    save_encoder(tmp_path / "epoch_0003", encoder, {"epoch": 3})
+    again, meta = load_encoder(tmp_path / "epoch_0003")
+    x = torch.rand(2, 3, 64, 64)
+    assert all(
+        torch.equal(a, b) for a, b in zip(encoder.forward_levels(x), again.forward_levels(x), strict=True)
+    )
+    assert (meta["epoch"], meta["encoder"]) == (3, name)
+    assert meta["normalization"] == {"value_range": [0, 1], "mean": [0.5, 0.4, 0.3], "std": [1, 1, 1]}
+
+
+def test_writing_again_replaces_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    series = _series(tmp_path)
+    save_encoder(series.path(5), create_encoder("unet-micro"), {"epoch": 5, "again": True})
+    assert series.read_metas()[5]["again"]
+    assert sorted(path.name for path in series.directory.iterdir()) == ["epoch_0000", "epoch_0005"]
+    assert series.epochs() == [0, 5]
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_truncate, _flip_a_bit, lambda p: p.write_bytes(b""), Path.unlink])
+@pytest.mark.parametrize("file", ["encoder.safetensors", "meta.json"])
+def test_damage_is_found_and_named(tmp_path: Path, file: str, damage) -> None:
+    series = _series(tmp_path)
+    if (file, damage) == ("meta.json", _flip_a_bit):
+        damage = _truncate  # JSON has no checksum of its own
+    damage(series.path(5) / file)
+    with pytest.raises(CorruptCheckpointError, match="epoch_0005"):
+        load_encoder(series.path(5))
+    with pytest.raises(CorruptCheckpointError, match="to rebuild the series, delete"):
+        series.read_metas()
+    load_encoder(series.path(0))
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
+    save_encoder(tmp_path / "epoch_0001", create_encoder("unet-micro"), {})
+    meta = json.loads((tmp_path / "epoch_0001/meta.json").read_text())
+    meta["options"]["widths"] = [4, 8, 16, 32, 64]
+    (tmp_path / "epoch_0001/meta.json").write_text(json.dumps(meta))
+    with pytest.raises(CorruptCheckpointError, match="does not fit"):
+        load_encoder(tmp_path / "epoch_0001")

@@ -1,0 +1,80 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from raytransfer.config import StudyConfig
+from raytransfer.report import answers, draw_answers, summary
+from raytransfer.results import Ledger, downstream_units, result_row, scoring_units
+
+STUDY = StudyConfig(models=("unet-micro",), modes=("full", "decoder-only"), seeds=(0, 1))
+ENCODERS = {"unet-micro": {0: "a" * 64, 1: "b" * 64, 5: "c" * 64, 20: "d" * 64}}
+DICE = {0: (0.5, 0.7), 1: (0.7, 0.7), 5: (0.8, 0.8), 20: (0.7, 0.8)}
+SCORES = {  # epoch: (not pooled, pooled)
+    0: (0.9, 0.5), 1: (0.6, 0.5), 5: (0.5, 0.6), 20: (0.7, 0.55),
+}  # fmt: skip
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    ledger = Ledger(tmp_path)
+    for unit in scoring_units(STUDY, ENCODERS):
+        scores = [
+            {"distance": "cosine", "margin": 0.5, "level": 4, "pooled": pooled, "score": score,
+             "standard_error": 0.01, "num_images": 100}
+            for pooled, score in zip((False, True), SCORES[unit.epoch], strict=True)
+        ]  # fmt: skip
+        ledger.append("robustness", result_row(
+            key=unit.key, settings={}, seconds=1.0, encoder=unit.encoder, scheme="simple", epoch=unit.epoch,
+            dataset="mni152", encoder_sha256=unit.encoder_sha256, scores=scores,
+        ))  # fmt: skip
+    for unit in downstream_units(STUDY, ENCODERS):
+        dice = DICE[unit.epoch][unit.seed]
+        ledger.append("downstream", result_row(
+            key=unit.key, settings={}, seconds=1.0, encoder="unet-micro", scheme="simple", epoch=unit.epoch,
+            model=unit.model, dataset="mni152", encoder_sha256=unit.encoder_sha256, mode=unit.mode,
+            seed=unit.seed, dice=dice, jaccard=dice / (2 - dice),
+            **{f"history_{name}": [dice] for name in ("train/loss", "test/dice", "test/jaccard")},
+        ))  # fmt: skip
+    return ledger
+
+
+def _answers(ledger: Ledger) -> list:
+    return answers(ledger, scoring_units(STUDY, ENCODERS), list(downstream_units(STUDY, ENCODERS)))
+
+
+def test_the_answer_is_what_a_person_computes_by_hand(ledger: Ledger) -> None:
+    full, decoder_only = _answers(ledger)
+    assert (full.mode, decoder_only.mode) == ("full", "decoder-only")
+    assert full.checkpoints[0].dice == pytest.approx(0.6)
+    assert full.checkpoints[0].spread == pytest.approx(0.2 / math.sqrt(2))
+    assert (full.best, full.last, full.num_seeds) == (5, 20, 2)
+    assert (full.chosen, full.first_peak) == (20, 1), "epoch 0 has the best score but is no candidate"
+    assert (decoder_only.chosen, decoder_only.first_peak) == (5, 5)
+    assert full.tis(full.chosen) == pytest.approx(0.75 / 0.8)
+    assert full.tis(0) == pytest.approx(0.6 / 0.8)
+    assert decoder_only.tis(decoder_only.chosen) == 1
+    assert math.isnan(full.tis(None))
+
+
+def test_the_text_has_every_number(ledger: Ledger) -> None:
+    text = summary(_answers(ledger))
+    for part in ("0.600 ± 0.141", "0.938  (epoch 20)", "0.875  (epoch 1)", "0.750", "over 2 seeds", "epoch 5"):
+        assert part in text, part
+
+
+def test_an_incomplete_group_gives_no_answer(ledger: Ledger) -> None:
+    trial = next(u for u in downstream_units(STUDY, ENCODERS) if u.mode == "full" and u.epoch == 5)
+    ledger.path("downstream", trial.key).unlink()
+    assert [answer.mode for answer in _answers(ledger)] == ["decoder-only"]
+
+
+@pytest.mark.parametrize("name", ["answer.png", "answer.svg"])
+def test_the_figure_is_drawn(ledger: Ledger, tmp_path: Path, name: str) -> None:
+    draw_answers(tmp_path / name, _answers(ledger))
+    if name.endswith("png"):
+        assert np.asarray(Image.open(tmp_path / name)).std() > 10
+    else:
+        assert "<svg" in (tmp_path / name).read_text()

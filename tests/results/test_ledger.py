@@ -1,0 +1,124 @@
+import math
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from raytransfer.config import InputError
+from raytransfer.results import DamagedLedgerError, Ledger, result_row
+
+
+def _row(key: str = "a-1", **changes: object) -> dict:
+    row = result_row(
+        key=key, settings={"seed": 0}, seconds=1.5, encoder="unet-micro", scheme="simple", epoch=2,
+        pretraining="unet-micro-simple-0", source="photographs", learning_rate=0.1,
+        **{"train/loss": 1.0, "train/top1": 0.5, "val/loss": 1.0, "val/top1": 0.5, "val/top5": 0.9},
+    )  # fmt: skip
+    return {**row, **changes}
+
+
+def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    assert ledger.read("pretraining").num_rows == 0
+    rows = [_row(key, epoch=epoch) for key, epoch in (("b-2", 2), ("a-1", 1), ("c-3", 3))]
+    for row in rows:
+        assert not ledger.has("pretraining", row["key"])
+        ledger.append("pretraining", row)
+        assert ledger.has("pretraining", row["key"])
+    read = ledger.read("pretraining").to_pylist()
+    assert [row["key"] for row in read] == ["a-1", "b-2", "c-3"]
+    assert [row["epoch"] for row in read] == [1, 2, 3]
+    assert read[0]["finished_at"].tzinfo is not None
+    assert [r["key"] for r in ledger.read("pretraining", ["c-3", "none", "a-1"]).to_pylist()] == ["c-3", "a-1"]
+    ledger.check()
+
+
+def test_the_same_key_is_one_result(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.append("pretraining", _row())
+    ledger.append("pretraining", _row(epoch=7))
+    assert [row["epoch"] for row in ledger.read("pretraining").to_pylist()] == [7]
+    assert len(list((tmp_path / "pretraining").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": 1}, "unknown \\['extra'\\]"),
+        ({"epoch": None}, "no value in columns \\['epoch'\\]"),
+        ({"epoch": "two"}, "does not fit its schema"),
+        ({"key": "../a"}, "key must be"),
+        ({"key": "a/b"}, "key must be"),
+        ({"key": ""}, "key must be"),
+        ({"key": ".hidden"}, "key must be"),
+    ],
+)
+def test_wrong_rows_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Ledger(tmp_path).append("pretraining", _row(**change))
+
+
+def test_missing_columns_and_unknown_kinds_are_named(tmp_path: Path) -> None:
+    row = _row()
+    del row["epoch"]
+    with pytest.raises(ValueError, match="lacks columns \\['epoch'\\]"):
+        Ledger(tmp_path).append("pretraining", row)
+    with pytest.raises(InputError, match="did you mean 'pretraining'"):
+        Ledger(tmp_path).read("pretrainings")
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(path.read_bytes()[:-20]),
+        lambda path: path.write_bytes(os.urandom(500)),
+        _flip_a_bit,
+        lambda path: path.write_bytes((path.parent / "c-3.parquet").read_bytes()),
+    ],
+    ids=["empty", "torn", "noise", "bit", "another key's"],
+)
+def test_a_damaged_file_is_named_and_the_others_are_read(tmp_path: Path, damage) -> None:
+    ledger = Ledger(tmp_path)
+    for key in ("a-1", "b-2", "c-3"):
+        ledger.append("pretraining", _row(key))
+    damage(ledger.path("pretraining", "b-2"))
+    assert [row["key"] for row in ledger.read("pretraining").to_pylist()] == ["a-1", "c-3"]
+    with pytest.raises(DamagedLedgerError) as raised:
+        ledger.check()
+    message = str(raised.value)
+    assert str(ledger.path("pretraining", "b-2")) in message
+    assert "other 2 results are intact" in message
+    assert "a-1" not in message
+
+
+def _write_forever(root: Path) -> None:
+    ledger = Ledger(root)
+    number = 0
+    while True:
+        ledger.append("pretraining", _row(f"row-{number:06d}", seconds=math.pi))
+        number += 1
+
+
+def test_a_writer_killed_at_any_moment_leaves_whole_rows_only(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    for attempt in range(3):
+        root = tmp_path / str(attempt)
+        writer = context.Process(target=_write_forever, args=(root,))
+        writer.start()
+        while len(list(root.glob("pretraining/*.parquet"))) < 20 + attempt:
+            time.sleep(0.01)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        ledger = Ledger(root)
+        ledger.check()
+        assert ledger.read("pretraining").num_rows == len(list(root.glob("pretraining/*.parquet")))

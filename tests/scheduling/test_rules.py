@@ -1,0 +1,72 @@
+"""Tables: history in, epoch of STOP and selection out."""
+
+import math
+
+import pytest
+
+from raytransfer.config import InputError
+from raytransfer.scheduling import BestOfAll, Decision, FirstPeak, FixedBudget, Replay, replay
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("rule", "history", "stopped", "selected"),
+    [
+        # the thesis's online rule: first fall after epoch 0
+        (FirstPeak(), [(0, 9), (1, 1), (2, 2), (5, 3), (10, 2), (20, 4)], 10, 5),
+        (FirstPeak(), [(0, 1), (1, 2), (2, 3)], None, 2),
+        (FirstPeak(), [(0, 9)], None, None),
+        (FirstPeak(grace_period=0), [(0, 9), (1, 1)], 1, 0),
+        (FirstPeak(), [(1, 2), (2, 2)], 2, 1),  # a tie is no rise, and the cheaper epoch is kept
+        (FirstPeak(patience=2), [(1, 3), (2, 2), (5, 4), (10, 3), (20, 3)], 20, 5),
+        (FirstPeak(patience=2), [(1, 3), (2, 2), (5, 2)], 5, 1),
+        (FirstPeak(min_delta=0.5), [(1, 1), (2, 1.4), (5, 9)], 2, 1),
+        (FirstPeak(), [(1, 1), (2, NAN), (5, 2), (10, INF), (20, 1)], 20, 5),  # no news
+        (FirstPeak(), [(1, NAN), (2, NAN)], None, None),
+        (FirstPeak(), [(1, 1), (5, 2), (2, 0), (5, 0), (10, 3)], None, 10),  # out of order, repeated
+        (FirstPeak(grace_period=5), [(1, 9), (2, 1), (5, 2), (10, 1)], 10, 5),
+        (BestOfAll(), [(0, 9), (1, 1), (2, 5), (5, 3)], None, 2),
+        (BestOfAll(grace_period=0), [(0, 9), (1, 1)], None, 0),
+        (BestOfAll(), [(1, 2), (2, 2)], None, 1),
+        (BestOfAll(), [(1, NAN), (2, 1), (5, NAN)], None, 2),
+        (FixedBudget(5), [(0, 1), (1, NAN), (5, 0), (10, 9)], 5, 5),
+        (FixedBudget(3), [(0, 1), (1, 2), (5, 3)], 5, 1),  # the budget falls between two checkpoints
+        (FixedBudget(0), [(0, NAN)], 0, 0),
+    ],
+)
+def test_rules_decide_as_their_tables_say(rule, history: list, stopped, selected) -> None:
+    seen = replay(rule, history)
+    assert seen == Replay(
+        selected_epoch=selected, stopped_epoch=history[-1][0] if stopped is None else stopped
+    )
+    last = rule.update(10_000, 0.0) if stopped is not None else Decision.CONTINUE
+    assert last is (Decision.CONTINUE if stopped is None else Decision.STOP), "a decision to stop stands"
+    assert stopped is None or rule.selected_epoch == selected
+
+
+@pytest.mark.parametrize("cut", range(1, 6))
+def test_a_resumed_trial_that_repeats_epochs_decides_the_same(cut: int) -> None:
+    history = [(1, 1.0), (2, 2.0), (5, 1.5), (10, 3.0), (20, 2.0), (50, 1.0)]
+    again = [*history[:cut], *history[max(0, cut - 2) :]]
+    assert replay(FirstPeak(patience=2), again) == replay(FirstPeak(patience=2), history)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: FirstPeak(patience=0), "patience"),
+        (lambda: FirstPeak(min_delta=-1), "min_delta"),
+        (lambda: FirstPeak(min_delta=NAN), "min_delta"),
+        (lambda: BestOfAll(grace_period=-1), "grace_period"),
+        (lambda: FixedBudget(-1), "epochs"),
+    ],
+)
+def test_impossible_parameters_are_named(make, name: str) -> None:
+    with pytest.raises(InputError, match=name):
+        make()
+
+
+def test_an_empty_curve_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one point"):
+        replay(BestOfAll(), [])

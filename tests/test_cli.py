@@ -1,0 +1,114 @@
+"""What a person gets wrong: one line on stderr, exit code 2, no traceback, and nothing lost."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from raytransfer.cli import main
+from raytransfer.config import StudyConfig
+from raytransfer.models import create_encoder, save_encoder
+from raytransfer.results import Storage, pretraining_units
+
+
+def _never(session: object) -> int:
+    raise AssertionError("work began")
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    def run(*arguments: str, storage: Path | None = None) -> str:
+        argv = ["--storage-path", str(storage or tmp_path / "storage"), *arguments]
+        code = main("Test.", {"demo": StudyConfig}, _never, argv)
+        output = capsys.readouterr()
+        assert code == 2
+        assert output.err.startswith("error: ")
+        assert output.err.count("\n") == 1
+        assert output.out == ""
+        return output.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "dmo"], "unknown preset 'dmo': did you mean 'demo'?"),
+        (["--set", "models=unet-mikro"], "unknown model 'unet-mikro': did you mean 'unet-micro'?"),
+        (["--set", "target.name=mni"], "unknown target dataset 'mni': did you mean 'mni152'?"),
+        (["--set", "source.name=photos"], "unknown source dataset 'photos'"),
+        (["--set", "scheme=simpel"], "unknown pretraining scheme 'simpel': did you mean 'simple'?"),
+        (["--set", "robustness.distance=cos"], "unknown distance 'cos': did you mean 'cosine'?"),
+        (["--set", "downstream.epoch=3"], "unknown setting 'downstream.epoch'"),
+        (["--set", "downstream.epochs=x"], "downstream.epochs must be int, got 'x'"),
+        (["--frobnicate"], "--help lists the options"),
+        (["--address", "nowhere"], "--address must be host:port or auto"),
+        (["--tracking-uri", "gopher://x"], "--tracking-uri gopher://x does not answer"),
+    ],
+)
+def test_a_wrong_option_is_named(run: Callable[..., str], arguments: list[str], message: str) -> None:
+    assert message in run(*arguments)
+
+
+def test_a_dead_server_or_cluster_is_named(run: Callable[..., str]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert "does not answer" in run("--tracking-uri", f"http://127.0.0.1:{port}")
+    assert "no Ray cluster answers there" in run("--address", f"127.0.0.1:{port}")
+
+
+def test_a_storage_path_that_cannot_be_used_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert f"--storage-path {file} cannot be used" in run(storage=file)
+    assert "cannot be used" in run(storage=file / "below")
+    assert "cannot be used" in run(storage=Path("/proc/raytransfer"))
+
+
+def test_insisting_on_an_empty_storage_path(run: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "storage/something").write_text("")
+    assert "--no-resume needs an empty --storage-path" in run("--no-resume")
+    assert (tmp_path / "storage/something").exists()
+
+
+def test_a_corrupt_checkpoint_is_named_with_the_way_to_rebuild_it(
+    run: Callable[..., str], tmp_path: Path
+) -> None:
+    unit = pretraining_units(StudyConfig())[0]
+    path = Storage(tmp_path / "storage").series(unit.encoder, "simple").path(5)
+    save_encoder(path, create_encoder(unit.encoder), {"pretraining": unit.key})
+    weights = path / "encoder.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    message = run()
+    assert f"checkpoint {path} is corrupt" in message
+    assert f"delete {path.parent} and run the same command" in message
+
+
+def test_a_series_of_other_settings_is_not_mixed_in(run: Callable[..., str], tmp_path: Path) -> None:
+    unit = pretraining_units(StudyConfig())[0]
+    path = Storage(tmp_path / "storage").series(unit.encoder, "simple").path(5)
+    settings = {**unit.settings, "pretraining": {**unit.settings["pretraining"], "epochs": 7}}
+    save_encoder(path, create_encoder(unit.encoder), {"pretraining": "another", "settings": settings})
+    assert "pretrained with other settings (pretraining.epochs: 7 there, 20 here)" in run()
+
+
+def test_a_damaged_ledger_file_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    file = tmp_path / "storage/results/downstream/trial-1.parquet"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"")
+    message = run()
+    assert str(file) in message
+    assert "the other 0 results are intact" in message
+    assert file.exists()
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main("Question: which?", {"demo": StudyConfig}, _never, ["--help"])
+    assert raised.value.code == 0
+    text = capsys.readouterr().out
+    for part in ("Question: which?", "--storage-path", "downstream.epochs (15)", "epochs of a downstream"):
+        assert part in text
