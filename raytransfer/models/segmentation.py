@@ -4,7 +4,6 @@ from typing import Any
 
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from raytransfer.models.encoder import Encoder
 
@@ -14,7 +13,7 @@ class SegmentationModel(nn.Module):
 
     Args:
         encoder: Gives the levels.
-        decoder: Takes the list of levels, gives one feature map; its `out_channels` are that map's channels.
+        decoder: Takes the list of levels, gives a feature map at full resolution with `out_channels` channels.
         num_classes: Output channels, the background included.
     """
 
@@ -26,35 +25,45 @@ class SegmentationModel(nn.Module):
         nn.init.kaiming_normal_(self.head.weight, mode="fan_in", nonlinearity="relu")
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def decode(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """Return logits (N, num_classes, *size) from an encoder's levels."""
-        logits = self.head(self.decoder(levels))
-        if logits.shape[-2:] != size:
-            logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-        return logits
+    def decode(self, levels: list[Tensor]) -> Tensor:
+        """Return logits (N, num_classes, H, W) from the encoder's levels of images (N, in_chans, H, W)."""
+        return self.head(self.decoder(levels))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, H, W) for images (N, in_chans, H, W) in [0, 1]."""
-        return self.decode(self.encoder.forward_levels(x), (x.shape[-2], x.shape[-1]))
+        return self.decode(self.encoder.forward_levels(x))
 
 
 class SmpUNetDecoder(nn.Module):
-    """segmentation-models-pytorch's U-Net decoder over an encoder's levels, up to the resolution of level 1.
+    """segmentation-models-pytorch's U-Net decoder over an encoder's levels, up to full resolution.
+
+    Blocks with a skip have the skip's channels, those beyond level 1 have 16, the library's own default.
 
     Args:
-        encoder: Its levels must halve in resolution from one to the next.
+        encoder: Its level 1 has stride 2 or more, and each level halves the one before.
     """
+
+    out_channels = 16
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
+        beyond = encoder.level_strides[0].bit_length() - 1
+        assert beyond >= 1, "level 1 at full resolution: the library's decoder would not use it"
         skips = encoder.level_channels[-2::-1]
-        self.out_channels = skips[-1]
-        # The library's decoder ignores its first entry (the image itself) and ends with a block without
-        # a skip; level 1 enters as the last block's skip instead, so one block per skip is built.
+        self._strides = [2**power for power in range(beyond)]
         self.body = UnetDecoder(
-            encoder_channels=(0, *encoder.level_channels), decoder_channels=skips, n_blocks=len(skips)
+            encoder_channels=(*(0 for _ in self._strides), *encoder.level_channels),
+            decoder_channels=(*skips, *(self.out_channels for _ in self._strides)),
+            n_blocks=len(skips) + beyond,
         )
 
     def forward(self, levels: list[Tensor]) -> Tensor:
-        """Return the feature map (N, C_1, H_1, W_1) at level 1's resolution."""
-        return self.body([levels[0][:, :0], *levels])
+        """Return the feature map (N, 16, H, W) from which labels are predicted."""
+        last = levels[0]
+        scale = 2 * self._strides[-1]
+        # Where there is no level, the library takes the resolution from a map without channels.
+        empty = [
+            last.new_empty(len(last), 0, last.shape[2] * scale // s, last.shape[3] * scale // s)
+            for s in self._strides
+        ]
+        return self.body([*empty, *levels])

@@ -115,7 +115,7 @@ class DownstreamTraining:
     def _forward(self, images: Tensor) -> Tensor:
         with torch.set_grad_enabled(not self.frozen):
             levels = self.model.encoder.forward_levels(images)
-        return self.model.decode(levels, (images.shape[-2], images.shape[-1]))
+        return self.model.decode(levels)
 
     def _to_input(self, images: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy(images[:, None]).to(self.device).expand(-1, 3, -1, -1)
