@@ -2,8 +2,8 @@
 
 Question: does the robustness of a checkpoint on the target images tell how well it will segment them?
 Command:  python experiments/grid.py --preset demo
-Cost:     18 checkpoints x {full, decoder only} x 2 seeds = 72 trainings of 15 epochs, and first what they
-          need (pretraining, scores): about seven minutes on two CPU cores.
+Cost:     18 checkpoints x {full, decoder only} x 2 seeds = 72 trainings of 8 epochs, and first what they
+          need (pretraining, scores): about six minutes on two CPU cores.
 Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLflow run per trial.
 """
 

@@ -17,16 +17,23 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import ray
 
-from raytransfer.config import InputError, StudyConfig, describe, unknown_name, with_overrides
-from raytransfer.data import SOURCES, TARGETS
+from raytransfer.config import (
+    InputError,
+    StudyConfig,
+    WorkFailedError,
+    describe,
+    unknown_name,
+    with_overrides,
+)
+from raytransfer.data import check_data
 from raytransfer.data.augmentation import SCHEMES
-from raytransfer.models import encoder_of
+from raytransfer.models import create_encoder, encoder_of
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import Storage, pretraining_units
 from raytransfer.tracking import Tracker
 from raytransfer.transferability import DISTANCES
 
-INPUT_ERROR, INTERRUPTED = 2, 130
+WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +98,18 @@ def _parser(doc: str, presets: Mapping[str, Callable[[], StudyConfig]]) -> argpa
 
 
 def _check_names(study: StudyConfig) -> None:
-    for model in study.models:
-        encoder_of(model)
+    check_data(study.source, study.target)
     for kind, name, known in (
         ("pretraining scheme", study.scheme, SCHEMES),
-        ("source dataset", study.source.name, SOURCES),
-        ("target dataset", study.target.name, TARGETS),
         ("distance", study.robustness.distance, DISTANCES),
     ):
         if name not in known:
             raise unknown_name(kind, name, known)
+    level = study.robustness.level
+    for model in study.models:
+        count = len(create_encoder(encoder_of(model)).level_channels)
+        if not 1 <= (level if level > 0 else count + 1 + level) <= count:
+            raise InputError(f"robustness.level={level} does not exist: {model} has levels 1 to {count}")
 
 
 def _check_address(address: str) -> None:
@@ -122,7 +131,7 @@ def _cluster(address: str | None, study: StudyConfig) -> Iterator[None]:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
-            ray.init(include_dashboard=False, **quiet)
+            ray.init(address="local", include_dashboard=False, **quiet)
             _check_room(study)
         else:
             try:
@@ -188,16 +197,16 @@ def main(
         argv: The command line; the process's where None.
 
     Returns:
-        The exit code: the experiment's, 2 for what the user gave wrong (one line on stderr), 130 for Ctrl-C.
+        The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
+        on stderr), 130 for Ctrl-C.
     """
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         with _session(_parser(doc, presets).parse_args(argv), presets) as session:
             return experiment(session)
-    except InputError as error:
-        cause = getattr(error, "cause", error)  # Ray wraps what a task raised
-        print("error: " + " ".join(str(cause).split()), file=sys.stderr)
-        return INPUT_ERROR
+    except (InputError, WorkFailedError) as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
         return INTERRUPTED

@@ -22,6 +22,10 @@ class InputError(ValueError):
     """Something the user gave is wrong; the message is one line that names it and the fix."""
 
 
+class WorkFailedError(RuntimeError):
+    """A part of the work failed; the message is one line that names it and where the details are."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """Build the error for a name that does not exist, with the nearest one that does.
 
@@ -48,6 +52,10 @@ def _require(holds: bool, name: str, value: object, rule: str) -> None:
         raise InputError(f"{name} must be {rule}, got {value!r}")
 
 
+def _require_image_size(name: str, pixels: int) -> None:
+    _require(pixels >= 32 and pixels % 32 == 0, name, pixels, "a multiple of 32 (the encoders' stride)")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig:
     """The source data: what encoders are pretrained on."""
@@ -59,7 +67,7 @@ class SourceConfig:
     seed: int = setting(0, "seed of the draw of the crops")
 
     def __post_init__(self) -> None:
-        _require(self.image_size >= 32, "source.image_size", self.image_size, "at least 32")
+        _require_image_size("source.image_size", self.image_size)
         _require(self.train_per_class >= 1, "source.train_per_class", self.train_per_class, "positive")
         _require(self.val_per_class >= 1, "source.val_per_class", self.val_per_class, "positive")
 
@@ -73,8 +81,8 @@ class TargetConfig:
     slice_step: int = setting(2, "every how many millimetres a slice is taken")
 
     def __post_init__(self) -> None:
-        _require(self.image_size >= 32, "target.image_size", self.image_size, "at least 32")
-        _require(self.slice_step >= 1, "target.slice_step", self.slice_step, "at least 1")
+        _require_image_size("target.image_size", self.image_size)
+        _require(1 <= self.slice_step <= 10, "target.slice_step", self.slice_step, "between 1 and 10")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +142,8 @@ class RobustnessConfig:
 class DownstreamConfig:
     """The downstream recipe (SGD, polynomial decay per step, soft Dice with background)."""
 
-    epochs: int = setting(15, "epochs of a downstream training")
-    batch_size: int = setting(24, "images per optimiser step")
+    epochs: int = setting(8, "epochs of a downstream training")
+    batch_size: int = setting(8, "images per optimiser step")
     learning_rate: float = setting(0.05, "base learning rate of SGD")
     momentum: float = setting(0.9, "momentum of SGD")
     weight_decay: float = setting(1e-4, "weight decay of SGD")

@@ -40,6 +40,8 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
         (["--set", "source.name=photos"], "unknown source dataset 'photos'"),
         (["--set", "scheme=simpel"], "unknown pretraining scheme 'simpel': did you mean 'simple'?"),
         (["--set", "robustness.distance=cos"], "unknown distance 'cos': did you mean 'cosine'?"),
+        (["--set", "robustness.level=6"], "robustness.level=6 does not exist: unet-micro has levels 1 to 5"),
+        (["--set", "robustness.level=-5"], "robustness.level=-5 does not exist: swin-unet-micro has levels"),
         (["--set", "downstream.epoch=3"], "unknown setting 'downstream.epoch'"),
         (["--set", "downstream.epochs=x"], "downstream.epochs must be int, got 'x'"),
         (["--frobnicate"], "--help lists the options"),
@@ -105,10 +107,15 @@ def test_a_damaged_ledger_file_is_named(run: Callable[..., str], tmp_path: Path)
     assert file.exists()
 
 
+def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raytransfer.data.find_spec", lambda package: None if package == "nilearn" else 1)
+    assert "target dataset 'mni152' needs nilearn: pip install 'raytransfer[demo]'" in run()
+
+
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
         main("Question: which?", {"demo": StudyConfig}, _never, ["--help"])
     assert raised.value.code == 0
     text = capsys.readouterr().out
-    for part in ("Question: which?", "--storage-path", "downstream.epochs (15)", "epochs of a downstream"):
+    for part in ("Question: which?", "--storage-path", "downstream.epochs (8)", "epochs of a downstream"):
         assert part in text

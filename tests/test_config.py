@@ -53,6 +53,8 @@ def test_overrides_reach_nested_settings_and_leave_the_original_alone() -> None:
         ("pretraining.series=[0, 2, 1]", "pretraining.series must be increasing"),
         ("pretraining.series=[0, 99]", "pretraining.series must be within 20 epochs"),
         ("pretraining.batch_size=63", "pretraining.batch_size must be a multiple of num_workers=2"),
+        ("source.image_size=70", "source.image_size must be a multiple of 32 "),
+        ("target.slice_step=11", "target.slice_step must be between 1 and 10"),
         ("robustness.margin=-1", "robustness.margin must be at least 0"),
         ("robustness.level=0", "robustness.level must be from 1 up"),
         ("models=[]", "models must be non-empty"),

@@ -1,35 +1,65 @@
 """Images in: source data to pretrain on, target data to segment, augmentation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, Generic, TypeVar
 
-from raytransfer.config import SourceConfig, TargetConfig, unknown_name
+from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
 from raytransfer.data.arrays import ClassificationData, SegmentationData
 from raytransfer.data.mni152 import load_mni152
 from raytransfer.data.photographs import load_photographs
 
-SOURCES: dict[str, Callable[[SourceConfig], ClassificationData]] = {"photographs": load_photographs}
-TARGETS: dict[str, Callable[[TargetConfig], SegmentationData]] = {"mni152": load_mni152}
+__all__ = ["ClassificationData", "SegmentationData", "check_data", "load_source", "load_target"]
 
-__all__ = ["SOURCES", "TARGETS", "ClassificationData", "SegmentationData", "load_source", "load_target"]
+Loader = TypeVar("Loader")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Dataset(Generic[Loader]):
+    """A dataset: how it is loaded, and the packages of the extra `demo` that hold it."""
+
+    load: Loader
+    packages: tuple[str, ...]
+
+
+SOURCES = {
+    "photographs": _Dataset[Callable[[SourceConfig], ClassificationData]](
+        load=load_photographs, packages=("skimage", "sklearn")
+    )
+}
+TARGETS = {
+    "mni152": _Dataset[Callable[[TargetConfig], SegmentationData]](load=load_mni152, packages=("nilearn",))
+}
+
+
+def _check(kind: str, name: str, known: Mapping[str, _Dataset[Any]]) -> None:
+    if name not in known:
+        raise unknown_name(f"{kind} dataset", name, known)
+    missing = [package for package in known[name].packages if find_spec(package) is None]
+    if missing:
+        raise InputError(
+            f"{kind} dataset {name!r} needs {', '.join(missing)}: pip install 'raytransfer[demo]'"
+        )
+
+
+def check_data(source: SourceConfig, target: TargetConfig) -> None:
+    """Check that both datasets can be loaded, without loading them.
+
+    Raises:
+        InputError: There is no such dataset, or a package it needs is missing.
+    """
+    _check("source", source.name, SOURCES)
+    _check("target", target.name, TARGETS)
 
 
 def load_source(config: SourceConfig) -> ClassificationData:
-    """Load the source dataset `config.name`.
-
-    Raises:
-        InputError: There is no such dataset, or a package it needs is missing.
-    """
-    if config.name not in SOURCES:
-        raise unknown_name("source dataset", config.name, SOURCES)
-    return SOURCES[config.name](config)
+    """Load the source dataset `config.name`; raises as `check_data`."""
+    _check("source", config.name, SOURCES)
+    return SOURCES[config.name].load(config)
 
 
 def load_target(config: TargetConfig) -> SegmentationData:
-    """Load the target dataset `config.name`.
-
-    Raises:
-        InputError: There is no such dataset, or a package it needs is missing.
-    """
-    if config.name not in TARGETS:
-        raise unknown_name("target dataset", config.name, TARGETS)
-    return TARGETS[config.name](config)
+    """Load the target dataset `config.name`; raises as `check_data`."""
+    _check("target", config.name, TARGETS)
+    return TARGETS[config.name].load(config)

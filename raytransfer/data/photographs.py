@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from raytransfer.config import InputError, SourceConfig
+from raytransfer.config import SourceConfig
 from raytransfer.data.arrays import ClassificationData
 
 PHOTOGRAPHS = {
@@ -32,12 +32,7 @@ VALIDATION_SHARE = 0.3
 
 
 def _read(package: str, file: str) -> NDArray[np.uint8]:
-    try:
-        content = resources.files(package).joinpath(file).read_bytes()
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"source dataset 'photographs' needs {package.split('.')[0]}: pip install 'raytransfer[demo]'"
-        ) from error
+    content = resources.files(package).joinpath(file).read_bytes()
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
 
 
@@ -71,9 +66,6 @@ def load_photographs(config: SourceConfig) -> ClassificationData:
     Returns:
         20 classes with `train_per_class` and `val_per_class` crops each, at the scales `SCALES` in turn,
         grey photographs as three equal channels. Training and validation crops share no pixel.
-
-    Raises:
-        InputError: scikit-image or scikit-learn is not installed.
     """
     files = [(package, file) for package, names in PHOTOGRAPHS.items() for file in names]
     splits: tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]] = ([], [])

@@ -23,6 +23,7 @@ ENCODERS: dict[str, tuple[type[Encoder], dict[str, Any]]] = {
         {
             "model": "swin_tiny_patch4_window7_224", "img_size": 64, "embed_dim": 24,
             "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8], "window_size": 4, "drop_path_rate": 0.0,
+            "strict_img_size": False,
         },
     ),
 }  # fmt: skip
@@ -50,10 +51,11 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
     Raises:
         InputError: There is no such encoder (the message gives the nearest), or an override it does not take.
     """
+    cls: type[Encoder]
     if name.startswith("timm/"):
         cls, options = TimmEncoder, {"model": name.removeprefix("timm/")}
     elif name in ENCODERS:
-        cls, options = ENCODERS[name]  # type: ignore[assignment]
+        cls, options = ENCODERS[name]
     else:
         raise unknown_name("encoder", name, [*ENCODERS, "timm/<name>"])
     try:

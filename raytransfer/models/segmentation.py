@@ -48,7 +48,10 @@ class SmpUNetDecoder(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         beyond = encoder.level_strides[0].bit_length() - 1
-        assert beyond >= 1, "level 1 at full resolution: the library's decoder would not use it"
+        if beyond < 1:
+            raise ValueError(
+                f"encoder {encoder.name!r} has level 1 at full resolution, which needs another decoder"
+            )
         skips = encoder.level_channels[-2::-1]
         self._strides = [2**power for power in range(beyond)]
         self.body = UnetDecoder(

@@ -3,7 +3,8 @@
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # one report is taken in per interval
@@ -13,7 +14,7 @@ import ray.train
 import ray.train.torch
 from tqdm import tqdm
 
-from raytransfer.config import InputError
+from raytransfer.config import InputError, WorkFailedError
 from raytransfer.data import load_source
 from raytransfer.ray_train.worker import pretraining_worker
 from raytransfer.results import PretrainingUnit, Storage
@@ -69,18 +70,13 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
         if unit in pending:
             _pretrain_one(unit, data, storage, tracker)
         if not tracker.is_finished("pretraining", unit.key):
-            tracker.publish(pretraining_record(unit, storage, _new_rows(unit, storage, 0)))
+            tracker.publish(pretraining_record(unit, storage, _rows(unit, storage)))
 
 
-def _new_rows(unit: PretrainingUnit, storage: Storage, known: int) -> list[dict[str, Any]]:
-    """Return the ledger's rows of the epochs after the first `known`."""
-    epochs = range(known + 1, unit.study.pretraining.epochs + 1)
-    rows: list[dict[str, Any]] = []
-    for epoch in epochs:
-        found = storage.ledger.read("pretraining", [unit.epoch_key(epoch)]).to_pylist()
-        if not found:
-            break
-        rows.extend(found)
+def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[dict[str, Any]]:
+    """Return the ledger's rows of the epochs after a given one."""
+    epochs = range(after + 1, unit.study.pretraining.epochs + 1)
+    rows: list[dict[str, Any]] = storage.ledger.read("pretraining", map(unit.epoch_key, epochs)).to_pylist()
     return rows
 
 
@@ -105,8 +101,8 @@ def _pretrain_one(
     )
     rows: list[dict[str, Any]] = []
     with tqdm(total=config.epochs, desc=f"pretraining {unit.encoder}", unit="epoch") as bar:
-        for _ in _while_fitting(trainer):
-            new = _new_rows(unit, storage, len(rows))
+        for _ in _while_fitting(trainer, failed=lambda error: _failure(unit, storage, tracker, error)):
+            new = _rows(unit, storage, after=rows[-1]["epoch"] if rows else 0)
             if new:
                 rows += new
                 last = rows[-1]
@@ -116,10 +112,30 @@ def _pretrain_one(
                 bar.update(len(new))
                 tracker.publish(pretraining_record(unit, storage, rows), finished=False)
     shutil.rmtree(storage.ray / "pretraining" / unit.key)  # only for resuming
+    _details(unit, storage).unlink(missing_ok=True)
 
 
-def _while_fitting(trainer: ray.train.torch.TorchTrainer) -> Iterator[None]:
-    """Run `fit()` in a thread and yield twice a second, and once at the end; raise what `fit()` raised.
+def _details(unit: PretrainingUnit, storage: Storage) -> Path:
+    return storage.ray / "pretraining" / f"{unit.key}.error.txt"
+
+
+def _failure(
+    unit: PretrainingUnit, storage: Storage, tracker: Tracker, error: ray.train.TrainingFailedError
+) -> WorkFailedError:
+    """Write what the workers raised to a file, and return it as one line."""
+    details = _details(unit, storage)
+    details.write_text(str(error))
+    raised = getattr(error, "worker_failures", {})  # by rank; a failing controller has none
+    cause = next(iter(raised.values()), error)
+    reason = str(cause).strip().splitlines()[-1]
+    tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), reason)
+    return WorkFailedError(f"pretraining {unit.encoder} failed: {reason} ({details})")
+
+
+def _while_fitting(
+    trainer: ray.train.torch.TorchTrainer, *, failed: Callable[[ray.train.TrainingFailedError], Exception]
+) -> Iterator[None]:
+    """Run `fit()` in a thread, yield twice a second and once at the end; raise `failed(what it raised)`.
 
     In the main thread, `fit()` would leave its own handler of Ctrl-C behind for the rest of the program.
     """
@@ -137,4 +153,5 @@ def _while_fitting(trainer: ray.train.torch.TorchTrainer) -> Iterator[None]:
         thread.join(0.5)
         yield
     if raised:
-        raise raised[0]
+        error = raised[0]
+        raise failed(error) if isinstance(error, ray.train.TrainingFailedError) else error

@@ -17,7 +17,7 @@ from ray.tune.experiment import Trial
 from tqdm import tqdm
 
 from raytransfer.data import load_target
-from raytransfer.ray_tune.trial import DownstreamTrial
+from raytransfer.ray_tune.trial import ERROR, DownstreamTrial
 from raytransfer.results import DownstreamUnit, Storage
 from raytransfer.tracking import Tracker, downstream_epochs, downstream_record
 
@@ -88,7 +88,9 @@ class _TrackTrials(tune.Callback):
         self._tracker.publish(record, finished=bool(result["done"]))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self._tracker.fail("downstream", trial.config["trial"]["key"], _last_line(trial.get_error()))
+        key = trial.config["trial"]["key"]
+        record = downstream_record(self._units[key], self._storage, self._epochs.get(key, {}))
+        self._tracker.fail(record, _last_line(trial.get_error()))
 
 
 def _last_line(error: Exception | None) -> str:
@@ -152,7 +154,7 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
     for result in tuner.fit():
         if result.error is not None:
             unit = pending[result.config["trial"]["key"]]
-            details = storage.trial_folder(unit.key) / "error.txt"
+            details = storage.trial_folder(unit.key) / ERROR
             details.parent.mkdir(parents=True, exist_ok=True)
             details.write_text(str(result.error))
             failed.append(FailedTrial(name=unit.name, reason=_last_line(result.error), details=details))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from raytransfer.config import WorkFailedError
 from raytransfer.data import load_target
 from raytransfer.models import load_encoder
 from raytransfer.results import ScoringUnit, Storage, result_row
@@ -27,8 +28,12 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
         units: Scorings; those in the ledger are not repeated.
         storage: Where the series and the ledger are.
         tracker: Where runs are shown.
+
+    Raises:
+        WorkFailedError: Names the checkpoints that could not be scored; the others were.
     """
     pending = [unit for unit in units if not storage.ledger.has("robustness", unit.key)]
+    failed: list[str] = []
     if pending:
         resources = pending[0].study.resources
         task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(_score_one)
@@ -38,9 +43,16 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
             while running:
                 (done,), _ = ray.wait(list(running), num_returns=1)
                 unit = running.pop(done)
-                ray.get(done)
-                _publish(unit, storage, tracker)
+                try:
+                    ray.get(done)
+                except ray.exceptions.RayError as error:
+                    name = f"{unit.encoder} epoch {unit.epoch}"
+                    failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
+                else:
+                    _publish(unit, storage, tracker)
                 bar.update()
+    if failed:
+        raise WorkFailedError(f"scoring failed: {'; '.join(failed)}")
     for unit in units:
         if not tracker.is_finished("robustness", unit.key):
             _publish(unit, storage, tracker)

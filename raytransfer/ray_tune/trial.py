@@ -14,7 +14,7 @@ from raytransfer.results import DownstreamUnit, Storage, git_sha, library_versio
 from raytransfer.training.downstream import DownstreamTraining
 from raytransfer.training.predictions import draw_predictions
 
-PICTURED = 6
+PICTURED, ERROR = 6, "error.txt"
 
 
 class TrialRun:
@@ -62,6 +62,7 @@ class TrialRun:
         folder = self._storage.trial_folder(unit.key)
         origin = {"git_sha": git_sha(), "versions": library_versions(), "results": metrics}
         write_json(folder / "config.json", {**unit.settings, **origin})
+        (folder / ERROR).unlink(missing_ok=True)
         shown = np.linspace(0, len(data.test_images) - 1, min(PICTURED, len(data.test_images))).astype(int)
         draw_predictions(
             folder / "predictions.png",

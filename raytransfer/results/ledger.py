@@ -135,5 +135,6 @@ class Ledger:
         if damaged:
             raise DamagedLedgerError(
                 f"damaged in the ledger: {'; '.join(damaged)}; the other {intact} results are intact: "
-                "delete what is named and run the same command, which computes just that again"
+                "delete what is named and run the same command, which computes scores and trials again (an epoch "
+                "of a pretraining stays a gap in its curve)"
             )

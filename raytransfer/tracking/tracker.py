@@ -27,7 +27,7 @@ from raytransfer.config import InputError
 from raytransfer.results import git_sha, library_versions
 
 KINDS = ("pretraining", "robustness", "downstream")
-KEY_TAG = "raytransfer.key"
+KEY_TAG, FAILURE_TAG = "raytransfer.key", "raytransfer.failure"
 
 _log = logging.getLogger(__name__)
 
@@ -195,11 +195,10 @@ class Tracker:
         run = self._runs[record.kind, record.key] = _Run(created.info.run_id, -1, finished=False)
         return run
 
-    def fail(self, kind: str, key: str, reason: str) -> None:
-        """End a unit's run, if there is one, as failed, saying why; a later publish goes on with it."""
-        run = self._runs.get((kind, key))
-        if run is not None and not run.finished:
-            self._end(run, "FAILED", {"raytransfer.failure": reason[:5000]})
+    def fail(self, record: RunRecord, reason: str) -> None:
+        """Bring a unit's run up to date and end it as failed, saying why; a later publish goes on with it."""
+        if self.publish(record, finished=False):
+            self._end(self._runs[record.kind, record.key], "FAILED", {FAILURE_TAG: reason[:5000]})
 
     def close(self) -> None:
         """Mark the runs that this process leaves unfinished as killed; a later publish goes on with them."""

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from raytransfer.config import InputError, unknown_name
 from raytransfer.transferability.jitter import ColorJitter
@@ -195,7 +194,6 @@ def score_encoder(
     batch_size: int = 64,
     device: str | torch.device = "cpu",
     jitter: ColorJitter | None = None,
-    progress: bool = False,
 ) -> list[RobustnessScore]:
     """Score an encoder on a set of images for every combination of choices, in one pass.
 
@@ -215,7 +213,6 @@ def score_encoder(
         batch_size: Images per forward pass; changes speed and memory, not the scores.
         device: Where the encoder runs.
         jitter: Strengths of the colour jitter; the thesis's where None.
-        progress: Whether to show a progress bar.
 
     Returns:
         One score per combination, by level, pooling, distance and margin.
@@ -240,8 +237,7 @@ def score_encoder(
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     first: list[Tensor] = []  # second view of the first image: the last one's negative
     carried: tuple[list[Tensor], list[Tensor]] | None = None  # both views of the item without a negative yet
-    starts = range(0, len(order), batch_size)
-    for start in tqdm(starts, disable=not progress, desc="scoring", unit="batch"):
+    for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
         batch = torch.from_numpy(images[indices]).to(device).float()[:, None].expand(-1, 3, -1, -1)
         query, positive = (representations(batch, indices, view) for view in (0, 1))

@@ -115,6 +115,23 @@ def test_scores_are_printed(smoke, run) -> None:
     assert "±" in done.out
 
 
+def test_a_failed_pretraining_is_one_line(run, tmp_path: Path) -> None:
+    done = run(
+        "pretrain", tmp_path, "--set", "pretraining.learning_rate=1e30", "--set", "models=unet-micro",
+    )  # fmt: skip
+    assert done.code == 1
+    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: pretraining unet-micro failed: FloatingPointError: pretraining loss is")
+    assert "Traceback" not in done.err
+    details = Path(line.rpartition("(")[2].rstrip(")"))
+    assert "Traceback" in details.read_text()
+    (failed,) = _runs(tmp_path, "pretraining")
+    assert (failed.info.status, "FloatingPointError" in failed.data.tags["raytransfer.failure"]) == (
+        "FAILED",
+        True,
+    )
+
+
 def test_failed_trials_are_named_and_cost_nothing_else(smoke, run) -> None:
     """A rate at which every training diverges, on the series and scores that are there."""
     storage, _ = smoke
@@ -128,4 +145,5 @@ def test_failed_trials_are_named_and_cost_nothing_else(smoke, run) -> None:
     assert "Traceback" not in done.err
     assert Ledger(storage / "results").read("downstream").num_rows == COUNTS["downstream"]
     failed = [run for run in _runs(storage, "downstream") if run.info.status == "FAILED"]
+    assert len(failed) == 3
     assert all("FloatingPointError" in run.data.tags["raytransfer.failure"] for run in failed)

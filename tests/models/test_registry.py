@@ -20,6 +20,13 @@ def test_micro_models_have_the_levels_they_say(model: str) -> None:
     assert network(x).shape == (2, 3, 64, 64)
 
 
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("size", [32, 96, 224])
+def test_micro_models_take_other_image_sizes(model: str, size: int) -> None:
+    network = create_segmentation_model(model, num_classes=2).eval()
+    assert network(torch.rand(1, 3, size, size)).shape == (1, 2, size, size)
+
+
 @pytest.mark.parametrize("name", ["unet-micro", "resnet-micro", "swin-micro", "timm/resnet10t"])
 def test_initialisation_is_a_function_of_the_seed(name: str) -> None:
     states = []

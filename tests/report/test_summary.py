@@ -61,7 +61,14 @@ def test_the_answer_is_what_a_person_computes_by_hand(ledger: Ledger) -> None:
 
 def test_the_text_has_every_number(ledger: Ledger) -> None:
     text = summary(_answers(ledger))
-    for part in ("0.600 ± 0.141", "0.938  (epoch 20)", "0.875  (epoch 1)", "0.750", "over 2 seeds", "epoch 5"):
+    for part in (
+        "0.600 ± 0.141",
+        "0.938  (epoch 20)",
+        "0.875  (epoch 1)",
+        "0.750",
+        "over 2 seeds",
+        "epoch 5",
+    ):
         assert part in text, part
 
 

@@ -32,7 +32,10 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
     assert [row["key"] for row in read] == ["a-1", "b-2", "c-3"]
     assert [row["epoch"] for row in read] == [1, 2, 3]
     assert read[0]["finished_at"].tzinfo is not None
-    assert [r["key"] for r in ledger.read("pretraining", ["c-3", "none", "a-1"]).to_pylist()] == ["c-3", "a-1"]
+    assert [r["key"] for r in ledger.read("pretraining", ["c-3", "none", "a-1"]).to_pylist()] == [
+        "c-3",
+        "a-1",
+    ]
     ledger.check()
 
 

@@ -78,8 +78,7 @@ def test_an_interrupted_run_goes_on_in_its_own_run_with_no_step_twice(database: 
 
 def test_a_failed_run_says_why_and_can_go_on(database: str) -> None:
     tracker = Tracker(database)
-    tracker.publish(_record("failed", 1), finished=False)
-    tracker.fail("downstream", "failed", "FloatingPointError: loss is nan")
+    tracker.fail(_record("failed", 1), "FloatingPointError: loss is nan")
     (run,) = _runs(database, "failed")
     assert (run.info.status, run.data.tags["raytransfer.failure"]) == (
         "FAILED",

@@ -71,7 +71,9 @@ def test_the_decoder_starts_alike_for_every_checkpoint(target: SegmentationData)
         trainings.append(
             DownstreamTraining("unet-micro", encoder, RECIPE, target, frozen=False, seed=5).model
         )
-    for ours, theirs in zip(trainings[0].decoder.parameters(), trainings[1].decoder.parameters(), strict=True):
+    for ours, theirs in zip(
+        trainings[0].decoder.parameters(), trainings[1].decoder.parameters(), strict=True
+    ):
         assert torch.equal(ours, theirs)
 
 

@@ -87,7 +87,7 @@ def test_jitter_is_a_draw_per_seed_image_and_view() -> None:
     draws = [jitter(image, seed=s, index=i, view=v) for s in (0, 1) for i in (0, 1) for v in (0, 1)]
     assert torch.equal(draws[0], jitter(image, seed=0, index=0, view=0))
     for i, a in enumerate(draws):
-        assert 0 <= a.min()
+        assert a.min() >= 0
         assert a.max() <= 1
         assert not any(torch.equal(a, b) for b in draws[i + 1 :])
 
