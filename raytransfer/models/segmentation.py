@@ -13,7 +13,7 @@ class SegmentationModel(nn.Module):
 
     Args:
         encoder: Gives the levels.
-        decoder: Takes the list of levels, gives a feature map at full resolution with `out_channels` channels.
+        decoder: Turns the levels into one feature map at full resolution, with `out_channels` channels.
         num_classes: Output channels, the background included.
     """
 
@@ -49,9 +49,7 @@ class SmpUNetDecoder(nn.Module):
         super().__init__()
         beyond = encoder.level_strides[0].bit_length() - 1
         if beyond < 1:
-            raise ValueError(
-                f"encoder {encoder.name!r} has level 1 at full resolution, which needs another decoder"
-            )
+            raise ValueError(f"encoder {encoder.name!r} must have stride 2 or more at level 1")
         skips = encoder.level_channels[-2::-1]
         self._strides = [2**power for power in range(beyond)]
         self.body = UnetDecoder(

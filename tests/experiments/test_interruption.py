@@ -59,7 +59,7 @@ def test_an_interrupted_pretraining_goes_on_from_its_last_epoch(start, run, tmp_
     process = start("pretrain", disturbed, *settings)
     _wait_for(process, disturbed, "pretraining", 4)
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.splitlines()[-1].startswith("interrupted: what was finished is kept")
     assert "Traceback" not in err
