@@ -134,7 +134,7 @@ class Ledger:
                     damaged.append(f"{path} ({str(error).splitlines()[0].rstrip('.')})")
         if damaged:
             raise DamagedLedgerError(
-                f"damaged in the ledger: {'; '.join(damaged)}; the other {intact} results are intact: delete "
-                "what is named and run the same command, which computes scores and trials again (an epoch of a "
-                "pretraining stays a gap in its curve)"
+                f"damaged in the ledger: {'; '.join(damaged)}; the other {intact} results are intact: "
+                "delete what is named and run the same command, which computes scores and trials again "
+                "(an epoch of a pretraining stays a gap in its curve)"
             )
