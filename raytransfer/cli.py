@@ -174,10 +174,10 @@ def _session(
         series_problem(unit, storage)
     if arguments.address is not None:
         _check_address(arguments.address)
-    if arguments.tracking_uri is None:
-        tracker = Tracker(f"sqlite:///{storage.root}/mlflow.db", artifact_root=storage.root / "mlartifacts")
-    else:
-        tracker = Tracker(arguments.tracking_uri)
+    tracker = Tracker(
+        arguments.tracking_uri or f"sqlite:///{storage.root}/mlflow.db",
+        artifact_root=storage.root / "mlartifacts",
+    )
     with closing(tracker), _cluster(arguments.address, study):
         yield Session(study=study, storage=storage, tracker=tracker)
 

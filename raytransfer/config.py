@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 
 Config = TypeVar("Config")
 
+FEW = 8
+"""Up to so many valid names are listed beside the nearest one."""
+
 
 class InputError(ValueError):
     """Something the user gave is wrong; the message is one line that names it and the fix."""
@@ -36,8 +39,10 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """
     known = sorted(known)
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"unknown {kind} {name!r}: {hint}valid: {', '.join(known)}")
+    hints = [f"did you mean {near[0]!r}?"] if near else []
+    if not near or len(known) <= FEW:
+        hints.append(f"valid: {', '.join(known)}")
+    return InputError(f"unknown {kind} {name!r}: {' '.join(hints)}")
 
 
 def setting(default: Any, meaning: str) -> Any:

@@ -55,6 +55,14 @@ class RunRecord:
     artifacts: Mapping[Path, str] = field(default_factory=dict)
 
 
+def _root_cause(error: BaseException) -> str:
+    """Return the first line of what an error began with; MLflow wraps HTTP libraries that wrap sockets."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
 @dataclass
 class _Run:
     run_id: str
@@ -69,13 +77,13 @@ class Tracker:
 
     Args:
         uri: MLflow tracking URI.
-        artifact_root: Where artifacts of new experiments go; the server's choice where None.
+        artifact_root: Where artifacts of new experiments go; with a server, it is the server's choice.
 
     Raises:
         InputError: Nobody answers at `uri`, or an experiment was deleted there.
     """
 
-    def __init__(self, uri: str, *, artifact_root: Path | None = None) -> None:
+    def __init__(self, uri: str, *, artifact_root: Path) -> None:
         self.uri = uri
         self._runs: dict[tuple[str, str], _Run] = {}
         for chatty in ("alembic", "mlflow.store.db.utils"):
@@ -83,15 +91,15 @@ class Tracker:
         try:
             self._client = MlflowClient(tracking_uri=uri)
             self._client.search_experiments(max_results=1)
-            self.experiment_ids = {kind: self._experiment(kind, artifact_root) for kind in KINDS}
+            root = None if self._is_server else artifact_root
+            self.experiment_ids = {kind: self._experiment(kind, root) for kind in KINDS}
             for kind in KINDS:
                 self._find_runs(kind)
         except InputError:
             raise
         except Exception as error:  # MLflow's stores raise whatever their drivers do
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise InputError(
-                f"--tracking-uri {uri} does not answer as an MLflow server or store: {reason}"
+                f"--tracking-uri {uri} does not answer as an MLflow server or store ({_root_cause(error)})"
             ) from error
 
     def _experiment(self, kind: str, artifact_root: Path | None) -> str:
@@ -215,9 +223,13 @@ class Tracker:
         except (MlflowException, OSError) as error:
             _log.warning("MLflow missed the end of run %s: %s", run.run_id, str(error).splitlines()[0])
 
+    @property
+    def _is_server(self) -> bool:
+        return urlsplit(self.uri).scheme in ("http", "https")
+
     def ui_hint(self) -> tuple[str | None, str]:
         """Return (command that opens the UI or None where a server runs already, link to the runs)."""
         view = f"#/experiments/{self.experiment_ids['downstream']}/runs?workflowType=machine_learning"
-        if urlsplit(self.uri).scheme in ("http", "https"):
+        if self._is_server:
             return None, f"{self.uri.rstrip('/')}/{view}"
         return f"mlflow ui --backend-store-uri {self.uri}", f"http://127.0.0.1:5000/{view}"

@@ -8,12 +8,15 @@ from mlflow import MlflowClient
 from raytransfer.config import InputError
 from raytransfer.tracking import RunRecord, Tracker
 
+NOWHERE = Path("/nowhere")
+
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One store for the module: making its tables takes seconds."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-    Tracker(uri)
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    Tracker(uri, artifact_root=folder / "artifacts")
     return uri
 
 
@@ -38,7 +41,7 @@ def _steps(uri: str, run_id: str) -> list[int]:
 def test_a_run_has_params_epochs_config_and_artifacts(database: str, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"png")
-    tracker = Tracker(database, artifact_root=tmp_path / "artifacts")
+    tracker = Tracker(database, artifact_root=NOWHERE)
     assert tracker.publish(_record("whole", 3, picture))
     (run,) = _runs(database, "whole")
     assert run.info.status == "FINISHED"
@@ -52,8 +55,8 @@ def test_a_run_has_params_epochs_config_and_artifacts(database: str, tmp_path: P
 
 
 def test_publishing_again_changes_nothing(database: str) -> None:
-    Tracker(database).publish(_record("again", 2))
-    tracker = Tracker(database)
+    Tracker(database, artifact_root=NOWHERE).publish(_record("again", 2))
+    tracker = Tracker(database, artifact_root=NOWHERE)
     assert tracker.is_finished("downstream", "again")
     tracker.publish(_record("again", 5))
     (run,) = _runs(database, "again")
@@ -61,11 +64,11 @@ def test_publishing_again_changes_nothing(database: str) -> None:
 
 
 def test_an_interrupted_run_goes_on_in_its_own_run_with_no_step_twice(database: str) -> None:
-    first = Tracker(database)
+    first = Tracker(database, artifact_root=NOWHERE)
     first.publish(_record("cut", 2), finished=False)
     first.close()
     assert _runs(database, "cut")[0].info.status == "KILLED"
-    second = Tracker(database)
+    second = Tracker(database, artifact_root=NOWHERE)
     assert not second.is_finished("downstream", "cut")
     for epochs in (1, 2, 3):
         second.publish(_record("cut", epochs), finished=False)
@@ -77,7 +80,7 @@ def test_an_interrupted_run_goes_on_in_its_own_run_with_no_step_twice(database: 
 
 
 def test_a_failed_run_says_why_and_can_go_on(database: str) -> None:
-    tracker = Tracker(database)
+    tracker = Tracker(database, artifact_root=NOWHERE)
     tracker.fail(_record("failed", 1), "FloatingPointError: loss is nan")
     (run,) = _runs(database, "failed")
     assert (run.info.status, run.data.tags["raytransfer.failure"]) == (
@@ -90,7 +93,7 @@ def test_a_failed_run_says_why_and_can_go_on(database: str) -> None:
 
 def test_undefined_metrics_are_left_out(database: str) -> None:
     record = _record("nan", 1)
-    Tracker(database).publish(
+    Tracker(database, artifact_root=NOWHERE).publish(
         RunRecord(**{**vars(record), "epochs": {1: {"test/dice": float("nan"), "train/loss": 1.0}}})
     )
     assert _runs(database, "nan")[0].data.metrics == {"train/loss": 1.0}
@@ -101,20 +104,20 @@ def test_nobody_answering_is_said_at_once() -> None:
         free.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(InputError, match="does not answer as an MLflow server") as raised:
-        Tracker(uri)
+        Tracker(uri, artifact_root=NOWHERE)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////proc/none/mlflow.db", "gopher://x", "sqlite:////etc/hostname"])
 def test_a_store_that_is_none_is_said(uri: str) -> None:
     with pytest.raises(InputError, match="does not answer"):
-        Tracker(uri)
+        Tracker(uri, artifact_root=NOWHERE)
 
 
 def test_a_store_that_fails_later_does_not_stop_the_work(
     database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tracker = Tracker(database)
+    tracker = Tracker(database, artifact_root=NOWHERE)
 
     def broken(*args: object, **kwargs: object) -> None:
         raise OSError("connection refused")
@@ -130,14 +133,14 @@ def test_a_store_that_fails_later_does_not_stop_the_work(
 
 def test_a_deleted_experiment_is_said(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    Tracker(uri)
+    Tracker(uri, artifact_root=NOWHERE)
     client = MlflowClient(uri)
     client.delete_experiment(client.get_experiment_by_name("raytransfer-robustness").experiment_id)
     with pytest.raises(InputError, match="mlflow experiments restore"):
-        Tracker(uri)
+        Tracker(uri, artifact_root=NOWHERE)
 
 
 def test_the_hint_shows_the_runs(database: str) -> None:
-    command, link = Tracker(database).ui_hint()
+    command, link = Tracker(database, artifact_root=NOWHERE).ui_hint()
     assert command == f"mlflow ui --backend-store-uri {database}"
     assert link.endswith("/runs?workflowType=machine_learning")
