@@ -11,7 +11,7 @@ from raytransfer.models.segmentation import SegmentationModel, SmpUNetDecoder
 from raytransfer.models.timm_encoder import TimmEncoder
 from raytransfer.models.unet import UNetDecoder, UNetEncoder
 
-ENCODERS: dict[str, tuple[type[Encoder], dict[str, Any]]] = {
+ENCODERS: dict[str, tuple[Callable[..., Encoder], dict[str, Any]]] = {
     "unet": (UNetEncoder, {}),
     "unet-micro": (UNetEncoder, {"widths": [8, 16, 32, 64, 128]}),
     "resnet-micro": (
@@ -51,15 +51,15 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
     Raises:
         InputError: There is no such encoder (the message gives the nearest), or an override it does not take.
     """
-    cls: type[Encoder]
+    build: Callable[..., Encoder]
     if name.startswith("timm/"):
-        cls, options = TimmEncoder, {"model": name.removeprefix("timm/")}
+        build, options = TimmEncoder, {"model": name.removeprefix("timm/")}
     elif name in ENCODERS:
-        cls, options = ENCODERS[name]
+        build, options = ENCODERS[name]
     else:
         raise unknown_name("encoder", name, [*ENCODERS, "timm/<name>"])
     try:
-        return cls(name, in_chans=in_chans, **{**options, **overrides})
+        return build(name, in_chans=in_chans, **{**options, **overrides})
     except TypeError as error:
         raise InputError(f"encoder {name!r} does not take {overrides!r}: {error}") from error
 

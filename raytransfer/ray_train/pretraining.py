@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +100,13 @@ def _pretrain_one(
             failure_config=ray.train.FailureConfig(max_failures=1),
         ),
     )
+    resuming, started = (storage.ray / "pretraining" / unit.key).exists(), datetime.now(UTC)
     rows: list[dict[str, Any]] = []
     with tqdm(total=config.epochs, desc=f"pretraining {unit.encoder}", unit="epoch") as bar:
         for _ in _while_fitting(trainer, failed=lambda error: _failure(unit, storage, tracker, error)):
-            new = _rows(unit, storage, after=rows[-1]["epoch"] if rows else 0)
+            known = _rows(unit, storage, after=rows[-1]["epoch"] if rows else 0)
+            # A series that is made again replaces rows that are there.
+            new = [row for row in known if resuming or row["finished_at"] >= started]
             if new:
                 rows += new
                 last = rows[-1]

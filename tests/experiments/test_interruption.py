@@ -1,6 +1,7 @@
 """Killed and interrupted for real: nothing finished is lost or repeated, and the numbers are the same."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -79,6 +80,26 @@ def test_an_interrupted_pretraining_goes_on_from_its_last_epoch(start, run, tmp_
     (found,) = client.search_runs([client.get_experiment_by_name("raytransfer-pretraining").experiment_id])
     steps = [m.step for m in client.get_metric_history(found.info.run_id, "val/top1")]
     assert (found.info.status, steps) == ("FINISHED", list(range(1, 17)))
+
+
+def test_a_corrupt_series_is_rebuilt_as_the_error_says(smoke, run, tmp_path: Path) -> None:
+    """Delete what the message names, run the same command: the same encoders, and nothing else again."""
+    storage = tmp_path / "copy"
+    shutil.copytree(smoke[0], storage)
+    series = CheckpointSeries(storage / "pretraining/unet-micro/simple")
+    before = series.fingerprints()
+    trials = {p: p.stat().st_mtime_ns for p in storage.glob("results/downstream/*.parquet")}
+    weights = series.path(1) / "encoder.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    done = run("grid", storage)
+    assert done.code == 2
+    (line,) = done.err.splitlines()
+    assert f"checkpoint {series.path(1)} is corrupt" in line
+    assert f"delete {series.directory} and run the same command" in line
+    shutil.rmtree(series.directory)
+    assert run("grid", storage).code == 0
+    assert series.fingerprints() == before
+    assert {p: p.stat().st_mtime_ns for p in storage.glob("results/downstream/*.parquet")} == trials
 
 
 def test_an_interrupted_grid_says_so_and_keeps_what_is_done(smoke, start, tmp_path: Path) -> None:
