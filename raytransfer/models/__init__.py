@@ -8,6 +8,7 @@ from raytransfer.models.checkpoints import (
     save_encoder,
 )
 from raytransfer.models.encoder import Encoder
+from raytransfer.models.public_weights import import_public_encoder
 from raytransfer.models.registry import create_encoder, create_segmentation_model, encoder_of
 from raytransfer.models.segmentation import SegmentationModel
 
@@ -19,6 +20,7 @@ __all__ = [
     "create_encoder",
     "create_segmentation_model",
     "encoder_of",
+    "import_public_encoder",
     "load_encoder",
     "read_meta",
     "save_encoder",

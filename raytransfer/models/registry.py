@@ -1,18 +1,24 @@
 """Encoders and segmentation models by name."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from raytransfer.config import InputError, unknown_name
+from raytransfer.models.attention_unet import AttentionUNetDecoder
 from raytransfer.models.encoder import Encoder
-from raytransfer.models.segmentation import SegmentationModel, SmpUNetDecoder
+from raytransfer.models.resnet import ResNet50Encoder
+from raytransfer.models.segmentation import SegmentationModel, SmpUNetDecoder, class_head
+from raytransfer.models.smp_networks import DEFAULT_ENCODER, SmpSegmentationModel, smp_architecture
+from raytransfer.models.swin import SwinEncoder, SwinUNetDecoder
 from raytransfer.models.timm_encoder import TimmEncoder
 from raytransfer.models.unet import UNetDecoder, UNetEncoder
 
 ENCODERS: dict[str, tuple[Callable[..., Encoder], dict[str, Any]]] = {
     "unet": (UNetEncoder, {}),
+    "resnet50": (ResNet50Encoder, {}),
+    "swin": (SwinEncoder, {}),
     "unet-micro": (UNetEncoder, {"widths": [8, 16, 32, 64, 128]}),
     "resnet-micro": (
         TimmEncoder,
@@ -28,11 +34,39 @@ ENCODERS: dict[str, tuple[Callable[..., Encoder], dict[str, Any]]] = {
     ),
 }  # fmt: skip
 
-SEGMENTATION_MODELS: dict[str, tuple[str, Callable[[Encoder], nn.Module]]] = {
-    "unet": ("unet", lambda encoder: UNetDecoder(encoder.level_channels)),
-    "unet-micro": ("unet-micro", lambda encoder: UNetDecoder(encoder.level_channels)),
-    "resnet-unet-micro": ("resnet-micro", SmpUNetDecoder),
-    "swin-unet-micro": ("swin-micro", SmpUNetDecoder),
+
+class _Network(NamedTuple):
+    """A segmentation model: its encoder's name, what builds it, the thesis's downstream stochastic depth."""
+
+    encoder: str
+    build: Callable[[Encoder, int], SegmentationModel]
+    stochastic_depth: float | None = None
+
+
+def _with_class_head(decoder_of: Callable[[Encoder], Any]) -> Callable[[Encoder, int], SegmentationModel]:
+    def build(encoder: Encoder, num_classes: int) -> SegmentationModel:
+        decoder = decoder_of(encoder)
+        return SegmentationModel(encoder, decoder, class_head(decoder.out_channels, num_classes))
+
+    return build
+
+
+def _swin_unet(encoder: Encoder, num_classes: int) -> SegmentationModel:
+    decoder = SwinUNetDecoder(encoder.options["stochastic_depth"])
+    return SegmentationModel(encoder, decoder, nn.Conv2d(decoder.out_channels, num_classes, 1, bias=False))
+
+
+_unet = _with_class_head(lambda encoder: UNetDecoder(encoder.level_channels))
+_attention_unet = _with_class_head(lambda encoder: AttentionUNetDecoder(encoder.level_channels))
+_smp_unet = _with_class_head(SmpUNetDecoder)
+
+SEGMENTATION_MODELS = {
+    "unet": _Network("unet", _unet),
+    "resnet50-attention-unet": _Network("resnet50", _attention_unet, stochastic_depth=0.1),
+    "swin-unet": _Network("swin", _swin_unet, stochastic_depth=0.2),
+    "unet-micro": _Network("unet-micro", _unet),
+    "resnet-unet-micro": _Network("resnet-micro", _smp_unet),
+    "swin-unet-micro": _Network("swin-micro", _smp_unet),
 }
 
 
@@ -43,10 +77,10 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
     to make them repeatable.
 
     Args:
-        name: "unet" (the thesis's), "unet-micro", "resnet-micro", "swin-micro" (for a CPU, 64 px), or
-            "timm/<name>" for any timm model with features.
+        name: "unet", "resnet50", "swin" (the thesis's), "unet-micro", "resnet-micro", "swin-micro" (for a
+            CPU, 64 px), or "timm/<name>" for any timm model with features.
         in_chans: Input channels.
-        **overrides: Replace the architecture's defaults, for example `widths` or `img_size`.
+        **overrides: Replace the architecture's defaults, for example `widths` or `stochastic_depth`.
 
     Raises:
         InputError: There is no such encoder (the message gives the nearest), or an override it does not take.
@@ -58,40 +92,63 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
         build, options = ENCODERS[name]
     else:
         raise unknown_name("encoder", name, [*ENCODERS, "timm/<name>"])
+    unchanged = {"mean": [0.0] * in_chans, "std": [1.0] * in_chans}
     try:
-        return build(name, in_chans=in_chans, **{**options, **overrides})
+        return build(name, in_chans=in_chans, **{**unchanged, **options, **overrides})
     except TypeError as error:
         raise InputError(f"encoder {name!r} does not take {overrides!r}: {error}") from error
 
 
 def encoder_of(model: str) -> str:
-    """Return the name of a segmentation model's encoder.
+    """Return the name of the encoder that a segmentation model has where none is given.
 
     Raises:
         InputError: There is no such segmentation model.
     """
+    if model.startswith("smp/"):
+        smp_architecture(model)
+        return DEFAULT_ENCODER
     if model not in SEGMENTATION_MODELS:
-        raise unknown_name("model", model, SEGMENTATION_MODELS)
-    return SEGMENTATION_MODELS[model][0]
+        raise unknown_name("model", model, [*SEGMENTATION_MODELS, "smp/<arch>"])
+    return SEGMENTATION_MODELS[model].encoder
 
 
 def create_segmentation_model(
-    name: str, *, num_classes: int, in_chans: int = 3, encoder: Encoder | None = None
+    name: str,
+    *,
+    num_classes: int,
+    in_chans: int = 3,
+    encoder: Encoder | None = None,
+    stochastic_depth: float | None = None,
 ) -> SegmentationModel:
     """Build a segmentation model.
 
     Args:
-        name: "unet" (the thesis's), "unet-micro", "resnet-unet-micro" or "swin-unet-micro".
+        name: "unet", "resnet50-attention-unet", "swin-unet" (the thesis's), "unet-micro",
+            "resnet-unet-micro", "swin-unet-micro" (for a CPU), or "smp/<arch>" for any architecture of
+            segmentation-models-pytorch on any encoder.
         num_classes: Output channels, the background included.
         in_chans: Input channels of a fresh encoder.
         encoder: A (pretrained) encoder to take; a fresh one where None. It becomes part of the model.
+        stochastic_depth: Rate for downstream training, for "resnet50-attention-unet" (its encoder) and
+            "swin-unet" (encoder and decoder). The thesis's 0.1 and 0.2 where None, whatever rate the
+            encoder was pretrained with.
 
     Raises:
-        InputError: There is no such model, or `encoder` is not the one it is made of.
+        InputError: There is no such model, `encoder` is not the one it is made of or does not fit, or it has
+            no stochastic depth.
     """
     wanted = encoder_of(name)
     if encoder is None:
         encoder = create_encoder(wanted, in_chans=in_chans)
-    elif encoder.name != wanted:
+    elif encoder.name != wanted and not name.startswith("smp/"):
         raise InputError(f"model {name!r} needs encoder {wanted!r}, got {encoder.name!r}")
-    return SegmentationModel(encoder, SEGMENTATION_MODELS[name][1](encoder), num_classes=num_classes)
+    default_rate = None if name.startswith("smp/") else SEGMENTATION_MODELS[name].stochastic_depth
+    rate = default_rate if stochastic_depth is None else stochastic_depth
+    if rate is not None:
+        if not isinstance(encoder, ResNet50Encoder | SwinEncoder):
+            raise InputError(f"model {name!r} has no stochastic depth to set, got stochastic_depth={rate!r}")
+        encoder.set_stochastic_depth(rate)
+    if name.startswith("smp/"):
+        return SmpSegmentationModel(name, encoder, num_classes=num_classes)
+    return SEGMENTATION_MODELS[name].build(encoder, num_classes)

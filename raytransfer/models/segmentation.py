@@ -1,29 +1,36 @@
-"""Segmentation models: an encoder, a decoder, and a 1x1 convolution to the classes."""
-
-from typing import Any
+"""Segmentation models: an encoder, a decoder, and a convolution to the classes."""
 
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
+from raytransfer.config import InputError
 from raytransfer.models.encoder import Encoder
 
 
+def class_head(channels: int, num_classes: int) -> nn.Conv2d:
+    """Return a 1x1 convolution to the classes, He-initialised."""
+    head = nn.Conv2d(channels, num_classes, 1)
+    nn.init.kaiming_normal_(head.weight, mode="fan_in", nonlinearity="relu")
+    nn.init.zeros_(head.bias)  # type: ignore[arg-type]
+    return head
+
+
 class SegmentationModel(nn.Module):
-    """An encoder and a decoder.
+    """An encoder, a decoder and a head.
 
     Args:
         encoder: Gives the levels.
-        decoder: Turns the levels into one feature map at full resolution, with `out_channels` channels.
-        num_classes: Output channels, the background included.
+        decoder: Turns the levels into one feature map at full resolution.
+        head: Turns that feature map into logits, one channel per class, the background included.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Any, *, num_classes: int) -> None:
+    encoder: Encoder
+
+    def __init__(self, encoder: Encoder, decoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.head = nn.Conv2d(decoder.out_channels, num_classes, 1)
-        nn.init.kaiming_normal_(self.head.weight, mode="fan_in", nonlinearity="relu")
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.head = head
 
     def decode(self, levels: list[Tensor]) -> Tensor:
         """Return logits (N, num_classes, H, W) from the encoder's levels of images (N, in_chans, H, W)."""
@@ -32,6 +39,25 @@ class SegmentationModel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, H, W) for images (N, in_chans, H, W) in [0, 1]."""
         return self.decode(self.encoder.forward_levels(x))
+
+
+def from_full_resolution(levels: list[Tensor], stride: int) -> list[Tensor]:
+    """Put maps without channels before level 1, for the strides 1, 2, ... that have no level.
+
+    Decoders of segmentation-models-pytorch count features from full resolution, and take the resolution
+    from the map where there is nothing to skip.
+
+    Args:
+        levels: Feature maps, level 1 first.
+        stride: Of level 1, a power of two.
+
+    Returns:
+        The levels, (N, 0, H, W) first where `stride` is more than 1.
+    """
+    first = levels[0]
+    n, _, h, w = first.shape
+    missing = [2**power for power in range(stride.bit_length() - 1)]
+    return [*(first.new_empty(n, 0, h * stride // s, w * stride // s) for s in missing), *levels]
 
 
 class SmpUNetDecoder(nn.Module):
@@ -49,22 +75,15 @@ class SmpUNetDecoder(nn.Module):
         super().__init__()
         beyond = encoder.level_strides[0].bit_length() - 1
         if beyond < 1:
-            raise ValueError(f"encoder {encoder.name!r} must have stride 2 or more at level 1")
+            raise InputError(f"encoder {encoder.name!r} must have stride 2 or more at level 1")
         skips = encoder.level_channels[-2::-1]
-        self._strides = [2**power for power in range(beyond)]
+        self._stride = encoder.level_strides[0]
         self.body = UnetDecoder(
-            encoder_channels=(*(0 for _ in self._strides), *encoder.level_channels),
-            decoder_channels=(*skips, *(self.out_channels for _ in self._strides)),
+            encoder_channels=(*[0] * beyond, *encoder.level_channels),
+            decoder_channels=(*skips, *[self.out_channels] * beyond),
             n_blocks=len(skips) + beyond,
         )
 
     def forward(self, levels: list[Tensor]) -> Tensor:
         """Return the feature map (N, 16, H, W) from which labels are predicted."""
-        last = levels[0]
-        scale = 2 * self._strides[-1]
-        # Where there is no level, the library takes the resolution from a map without channels.
-        empty = [
-            last.new_empty(len(last), 0, last.shape[2] * scale // s, last.shape[3] * scale // s)
-            for s in self._strides
-        ]
-        return self.body([*empty, *levels])
+        return self.body(from_full_resolution(levels, self._stride))

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 from raytransfer.models.encoder import THESIS_NORMALIZATION, Encoder
 
 
-def _double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+def double_convolution(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return two 3x3 convolutions, each with batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU(),
         nn.Conv2d(out_channels, out_channels, 3, padding=1), nn.BatchNorm2d(out_channels), nn.ReLU(),
@@ -58,7 +59,7 @@ class UNetEncoder(Encoder):
         self.level_strides = tuple(2**level for level in range(len(widths)))
         self.stem = nn.Conv2d(in_chans, widths[0], 3, padding=1)
         inputs = (widths[0], *widths[:-1])
-        self.blocks = nn.ModuleList(_double_convolution(i, o) for i, o in zip(inputs, widths, strict=True))
+        self.blocks = nn.ModuleList(double_convolution(i, o) for i, o in zip(inputs, widths, strict=True))
         he_initialise(self)
 
     def levels(self, x: Tensor) -> list[Tensor]:
@@ -71,18 +72,33 @@ class UNetEncoder(Encoder):
         return maps
 
 
+class UpConvolution(nn.Conv2d):
+    """Nearest x2, then a 2x2 convolution with ReLU, padded by a zero row below and column to the right.
+
+    Args:
+        in_channels: Input channels.
+        out_channels: Output channels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, out_channels, 2 H, 2 W) for (N, in_channels, H, W)."""
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        return F.relu(super().forward(F.pad(x, (0, 1, 0, 1))))
+
+
 class _UpStep(nn.Module):
-    """Nearest x2, a 2x2 convolution halving the channels, the skip appended, two convolutions."""
+    """An up-convolution halving the channels, the skip appended, two convolutions."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.halve = nn.Conv2d(in_channels, out_channels, 2)
-        self.block = _double_convolution(2 * out_channels, out_channels)
+        self.halve = UpConvolution(in_channels, out_channels)
+        self.block = double_convolution(2 * out_channels, out_channels)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(x, scale_factor=2, mode="nearest")
-        x = F.relu(self.halve(F.pad(x, (0, 1, 0, 1))))
-        return self.block(torch.cat([x, skip], dim=1))
+        return self.block(torch.cat([self.halve(x), skip], dim=1))
 
 
 class UNetDecoder(nn.Module):

@@ -49,6 +49,12 @@ def test_an_encoder_normalises_its_own_input() -> None:
     assert list(plain.state_dict()) == list(normalising.state_dict())
 
 
+@pytest.mark.parametrize("model", [*MODELS, "smp/fpn"])
+def test_images_may_have_another_number_of_channels(model: str) -> None:
+    network = create_segmentation_model(model, num_classes=2, in_chans=1).eval()
+    assert network(torch.rand(1, 1, 64, 64)).shape == (1, 2, 64, 64)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
