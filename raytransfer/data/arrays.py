@@ -28,21 +28,57 @@ class ClassificationData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Split:
+    """Images with label maps; an item is a whole image, or a window of one.
+
+    Attributes:
+        images: (N, H, W, C) with C = 1 (grey) or 3; uint8 in [0, 255] or float32 in [0, 1].
+        masks: uint8 (N, H, W), labels from 0, the background.
+        windows: int (M, 3): image, top and left of each item; None where items are whole images.
+        window_size: Side of the windows, pixels; None where items are whole images.
+    """
+
+    images: NDArray[np.uint8] | NDArray[np.float32]
+    masks: NDArray[np.uint8]
+    windows: NDArray[np.int64] | None = None
+    window_size: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.images) if self.windows is None else len(self.windows)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return an item's image, float32 (h, w, C) in [0, 1], and mask (h, w)."""
+        if self.windows is None:
+            image, mask = self.images[index], self.masks[index]
+        else:
+            which, top, left = self.windows[index]
+            part = (slice(top, top + self.window_size), slice(left, left + self.window_size))
+            image, mask = self.images[which][part], self.masks[which][part]
+        if image.dtype == np.uint8:
+            return image.astype(np.float32) / 255, mask
+        return image.astype(np.float32, copy=False), mask
+
+    def image(self, index: int) -> NDArray[np.float32]:
+        """Return an item's image alone."""
+        return self[index][0]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SegmentationData:
-    """Grey target images with label maps, split for training and testing.
+    """A target dataset, split for training and testing.
 
     Attributes:
         name: Dataset name.
         class_names: One name per label; label 0 is the background.
-        train_images: float32 (N, H, W), value range [0, 1].
-        train_masks: uint8 (N, H, W), values 0 .. C - 1.
-        test_images: As `train_images`.
-        test_masks: As `train_masks`.
+        train: Training items, of `image_size` or larger: a larger one gives a random square of it.
+        test: Test items of `image_size`.
+        image_size: Side of the squares that models see, pixels.
+        color_jitter: Whether training images are jittered in colour.
     """
 
     name: str
     class_names: tuple[str, ...]
-    train_images: NDArray[np.float32]
-    train_masks: NDArray[np.uint8]
-    test_images: NDArray[np.float32]
-    test_masks: NDArray[np.uint8]
+    train: Split
+    test: Split
+    image_size: int
+    color_jitter: bool = False

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raytransfer.config import TargetConfig
-from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.arrays import SegmentationData, Split
 
 CLASS_NAMES = ("background", "grey matter", "white matter")
 
@@ -78,8 +78,7 @@ def load_mni152(config: TargetConfig) -> SegmentationData:
     return SegmentationData(
         name="mni152",
         class_names=CLASS_NAMES,
-        train_images=np.stack(images["train"]),
-        train_masks=np.stack(masks["train"]),
-        test_images=np.stack(images["test"]),
-        test_masks=np.stack(masks["test"]),
+        train=Split(images=np.stack(images["train"])[..., None], masks=np.stack(masks["train"])),
+        test=Split(images=np.stack(images["test"])[..., None], masks=np.stack(masks["test"])),
+        image_size=config.image_size,
     )
