@@ -14,9 +14,10 @@ from pretrain import run as pretrain
 from robustness import run as score
 
 from raytransfer.cli import Session, main
+from raytransfer.config import InputError
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary
-from raytransfer.results import downstream_units
+from raytransfer.results import configurations, downstream_units
 
 
 def experiment(session: Session) -> int:
@@ -24,7 +25,11 @@ def experiment(session: Session) -> int:
     storage, tracker = session.storage, session.tracker
     encoders = pretrain(session)
     scorings = score(session, encoders)
-    trials = list(downstream_units(session.study, encoders))
+    wanted = list(configurations(session.study))
+    trials = downstream_units(session.study, wanted, encoders)
+    if not trials:
+        raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
+
     failed = train_grid(trials, storage, tracker)
     found = answers(storage.ledger, scorings, trials)
     if found:

@@ -12,25 +12,28 @@ import sys
 from presets import PRESETS
 
 from raytransfer.cli import Session, main
-from raytransfer.ray_train.pretraining import pretrain
-from raytransfer.results import pretraining_units
+from raytransfer.data import source_problem
+from raytransfer.ray_train.pretraining import pretrain, series_problem
+from raytransfer.results import Encoders, pretraining_units
 
 
-def run(session: Session) -> dict[str, dict[int, str]]:
-    """Make the series that are missing; return encoder -> epoch -> SHA-256 of its weights."""
-    units = pretraining_units(session.study)
-    pretrain(units, session.storage, session.tracker)
-    return {
-        unit.encoder: session.storage.series(unit.encoder, session.study.scheme).fingerprints()
-        for unit in units
-    }
+def run(session: Session) -> Encoders:
+    """Make the series that are missing, or name them where their source data are not here."""
+    units, storage = pretraining_units(session.study), session.storage
+    problem = source_problem(session.study.source)
+    if problem is None:
+        pretrain(units, storage, session.tracker)
+    else:
+        for lacking in filter(None, (series_problem(unit, storage) for unit in units)):
+            print(f"missing: {lacking} ({problem})", file=sys.stderr)
+    return {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
 
 
 def experiment(session: Session) -> int:
     """Pretrain, and say where the series are."""
-    for encoder, series in run(session).items():
-        folder = session.storage.series(encoder, session.study.scheme).directory
-        print(f"{encoder}: epochs {', '.join(map(str, series))} in {folder}")
+    for (encoder, scheme), series in run(session).items():
+        folder = session.storage.series(encoder, scheme).directory
+        print(f"{encoder} {scheme}: epochs {', '.join(map(str, series)) or 'none'} in {folder}")
     return 0
 
 

@@ -14,10 +14,10 @@ from tabulate import tabulate
 
 from raytransfer.cli import Session, main
 from raytransfer.ray_tune.scoring import score
-from raytransfer.results import ScoringUnit, scoring_units
+from raytransfer.results import Encoders, ScoringUnit, scoring_units
 
 
-def run(session: Session, encoders: dict[str, dict[int, str]]) -> list[ScoringUnit]:
+def run(session: Session, encoders: Encoders) -> list[ScoringUnit]:
     """Make the scores that are missing; return the scorings of the study."""
     units = scoring_units(session.study, encoders)
     score(units, session.storage, session.tracker)
@@ -30,8 +30,8 @@ def experiment(session: Session) -> int:
     rows = []
     for row in session.storage.ledger.read("robustness", [unit.key for unit in units]).to_pylist():
         cells = {s["pooled"]: f"{s['score']:.4f} ± {s['standard_error']:.4f}" for s in row["scores"]}
-        rows.append([row["encoder"], row["epoch"], cells[False], cells[True]])
-    print(tabulate(rows, headers=["encoder", "epoch", "robustness", "robustness, pooled"]))
+        rows.append([row["dataset"], row["encoder"], row["scheme"], row["epoch"], cells[False], cells[True]])
+    print(tabulate(rows, headers=["dataset", "encoder", "scheme", "epoch", "robustness", "pooled"]))
     return 0
 
 

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +25,7 @@ from raytransfer.config import (
     unknown_name,
     with_overrides,
 )
-from raytransfer.data import check_data
+from raytransfer.data import check_data, target_problem
 from raytransfer.data.augmentation import SCHEMES
 from raytransfer.models import create_encoder, encoder_of
 from raytransfer.ray_train.pretraining import series_problem
@@ -51,12 +51,15 @@ class Session:
     tracker: Tracker
 
 
+Presets = Mapping[str, Callable[[], StudyConfig]]
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; {self.prog} --help lists the options")
 
 
-def _parser(doc: str, presets: Mapping[str, Callable[[], StudyConfig]]) -> argparse.ArgumentParser:
+def _parser(doc: str, presets: Presets, *, can_plan: bool) -> argparse.ArgumentParser:
     settings = "\n".join(
         f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets["demo"]())
     )
@@ -94,13 +97,15 @@ def _parser(doc: str, presets: Mapping[str, Callable[[], StudyConfig]]) -> argpa
         metavar="KEY=VALUE",
         help="change a setting, for example --set downstream.epochs=3; repeatable",
     )
+    if can_plan:
+        add("--dry-run", action="store_true", help="list what would be done and what it costs, and stop")
     return parser
 
 
 def _check_names(study: StudyConfig) -> None:
-    check_data(study.source, study.target)
+    check_data(study.source, study.datasets)
     for kind, name, known in (
-        ("pretraining scheme", study.scheme, SCHEMES),
+        *(("pretraining scheme", scheme, SCHEMES) for scheme in study.schemes),
         ("distance", study.robustness.distance, DISTANCES),
     ):
         if name not in known:
@@ -156,15 +161,33 @@ def _check_room(study: StudyConfig) -> None:
         )
 
 
-@contextmanager
-def _session(
-    arguments: argparse.Namespace, presets: Mapping[str, Callable[[], StudyConfig]]
-) -> Iterator[Session]:
-    """Check everything the user gave, the cheap checks first, then connect."""
+def _study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
     if arguments.preset not in presets:
         raise unknown_name("preset", arguments.preset, presets)
     study = with_overrides(presets[arguments.preset](), arguments.set)
     _check_names(study)
+    return study
+
+
+def _with_data_that_is_there(study: StudyConfig) -> StudyConfig:
+    """Leave out the datasets that cannot be loaded here, naming each on stderr.
+
+    Raises:
+        InputError: None is left.
+    """
+    problems = {name: target_problem(name, study.target) for name in study.datasets}
+    there = tuple(name for name, problem in problems.items() if problem is None)
+    if not there:
+        raise InputError("; ".join(filter(None, problems.values())))
+    for problem in filter(None, problems.values()):
+        print(f"missing: {problem}", file=sys.stderr)
+    return replace(study, datasets=there)
+
+
+@contextmanager
+def _session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Session]:
+    """Check everything the user gave, the cheap checks first, then connect."""
+    study = _with_data_that_is_there(study)
     storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
     storage.check()
     if not arguments.resume and any(storage.root.iterdir()):
@@ -184,9 +207,11 @@ def _session(
 
 def main(
     doc: str,
-    presets: Mapping[str, Callable[[], StudyConfig]],
+    presets: Presets,
     experiment: Callable[[Session], int],
     argv: Sequence[str] | None = None,
+    *,
+    plan: Callable[[StudyConfig], int] | None = None,
 ) -> int:
     """Run an experiment from the command line.
 
@@ -195,6 +220,7 @@ def main(
         presets: Name -> function that builds the study; "demo" is the default.
         experiment: Does the work and returns the exit code.
         argv: The command line; the process's where None.
+        plan: What `--dry-run` does; without it there is no such option.
 
     Returns:
         The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
@@ -202,7 +228,11 @@ def main(
     """
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        with _session(_parser(doc, presets).parse_args(argv), presets) as session:
+        arguments = _parser(doc, presets, can_plan=plan is not None).parse_args(argv)
+        study = _study(arguments, presets)
+        if plan is not None and arguments.dry_run:
+            return plan(study)
+        with _session(arguments, study) as session:
             return experiment(session)
     except (InputError, WorkFailedError) as error:
         print("error: " + " ".join(str(error).split()), file=sys.stderr)

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import traceback
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +28,11 @@ class InputError(ValueError):
 
 class WorkFailedError(RuntimeError):
     """A part of the work failed; the message is one line that names it and where the details are."""
+
+
+def reason(error: BaseException) -> str:
+    """Return an error as one line: its kind and what it says, of a wrapped one what began it."""
+    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
@@ -79,11 +85,14 @@ class SourceConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetConfig:
-    """The target data: what is segmented, and what checkpoints are scored on."""
+    """The target data: what is segmented, and what checkpoints are scored on.
 
-    name: str = setting("mni152", "target dataset")
-    image_size: int = setting(64, "side of the square images, pixels")
-    slice_step: int = setting(2, "every how many millimetres a slice is taken")
+    Prepared datasets have the size they were prepared with.
+    """
+
+    data_root: str = setting("data", "folder of the datasets that experiments/prepare.py wrote")
+    image_size: int = setting(64, "side of the square images of mni152, pixels")
+    slice_step: int = setting(2, "every how many millimetres a slice of mni152 is taken")
 
     def __post_init__(self) -> None:
         _require_image_size("target.image_size", self.image_size)
@@ -184,12 +193,13 @@ MODES = ("full", "decoder-only")
 
 @dataclass(frozen=True, kw_only=True)
 class StudyConfig:
-    """A whole study: every model x checkpoint x mode x seed on one target dataset."""
+    """A whole study: every model x dataset x checkpoint x mode x seed."""
 
     models: tuple[str, ...] = setting(
         ("unet-micro", "resnet-unet-micro", "swin-unet-micro"), "segmentation models; each names its encoder"
     )
-    scheme: str = setting("simple", "pretraining scheme")
+    datasets: tuple[str, ...] = setting(("mni152",), "target datasets")
+    schemes: tuple[str, ...] = setting(("simple",), "pretraining schemes")
     modes: tuple[str, ...] = setting(MODES, "full (all weights train) and decoder-only (encoder frozen)")
     seeds: tuple[int, ...] = setting((0, 1), "seeds of the downstream trainings")
     source: SourceConfig = setting(SourceConfig, "source data")
@@ -200,7 +210,7 @@ class StudyConfig:
     resources: ResourcesConfig = setting(ResourcesConfig, "cluster resources per process")
 
     def __post_init__(self) -> None:
-        for name in ("models", "modes", "seeds"):
+        for name in ("models", "datasets", "schemes", "modes", "seeds"):
             values = getattr(self, name)
             _require(
                 bool(values) and len(set(values)) == len(values), name, values, "non-empty, without repeats"

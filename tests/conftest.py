@@ -35,9 +35,9 @@ def source() -> ClassificationData:
 
 @pytest.fixture(scope="session")
 def target() -> SegmentationData:
-    return load_target(TargetConfig(slice_step=10))
+    return load_target("mni152", TargetConfig(slice_step=10))
 
 
 @pytest.fixture
 def images() -> np.ndarray:
-    return np.random.default_rng(0).uniform(0, 1, (13, 32, 32)).astype(np.float32)
+    return np.random.default_rng(0).uniform(0, 1, (13, 32, 32, 1)).astype(np.float32)

@@ -36,9 +36,9 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
     [
         (["--preset", "dmo"], "unknown preset 'dmo': did you mean 'demo'?"),
         (["--set", "models=unet-mikro"], "unknown model 'unet-mikro': did you mean 'unet-micro'?"),
-        (["--set", "target.name=mni"], "unknown target dataset 'mni': did you mean 'mni152'?"),
+        (["--set", "datasets=mni"], "unknown target dataset 'mni': did you mean 'mni152'?"),
         (["--set", "source.name=photos"], "unknown source dataset 'photos'"),
-        (["--set", "scheme=simpel"], "unknown pretraining scheme 'simpel': did you mean 'simple'?"),
+        (["--set", "schemes=simpel"], "unknown pretraining scheme 'simpel': did you mean 'simple'?"),
         (["--set", "robustness.distance=cos"], "unknown distance 'cos': did you mean 'cosine'?"),
         (["--set", "robustness.level=6"], "robustness.level=6 does not exist: unet-micro has levels 1 to 5"),
         (["--set", "robustness.level=-5"], "robustness.level=-5 does not exist: swin-unet-micro has levels"),

@@ -28,12 +28,12 @@ def test_overrides_reach_nested_settings_and_leave_the_original_alone() -> None:
             "downstream.epochs=3",
             "downstream.learning_rate=1",
             'models=["unet-micro"]',
-            "scheme=simple",
+            "schemes=simple",
             "seeds=7",
         ],
     )
     assert changed.downstream == replace(study.downstream, epochs=3, learning_rate=1.0)
-    assert (changed.models, changed.scheme, changed.seeds) == (("unet-micro",), "simple", (7,))
+    assert (changed.models, changed.schemes, changed.seeds) == (("unet-micro",), ("simple",), (7,))
     assert study == StudyConfig()
 
 

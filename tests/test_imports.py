@@ -22,7 +22,7 @@ from raytransfer.training.pretraining import Pretraining
 from raytransfer.transferability import score_encoder
 
 source = load_source(SourceConfig(train_per_class=2, val_per_class=1))
-target = load_target(TargetConfig(slice_step=10))
+target = load_target("mni152", TargetConfig(slice_step=10))
 recipe = PretrainingConfig(epochs=1, series=(0, 1), warmup_epochs=0, num_workers=1, batch_size=20)
 pretraining = Pretraining("unet-micro", "simple", recipe, source)
 pretraining.train_epoch(), pretraining.evaluate()

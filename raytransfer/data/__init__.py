@@ -1,16 +1,27 @@
 """Images in: source data to pretrain on, target data to segment, augmentation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
-from raytransfer.data.arrays import ClassificationData, SegmentationData
+from raytransfer.data.arrays import ClassificationData, Images, SegmentationData, Split
 from raytransfer.data.mni152 import load_mni152
 from raytransfer.data.photographs import load_photographs
 
-__all__ = ["ClassificationData", "SegmentationData", "check_data", "load_source", "load_target"]
+__all__ = [
+    "ClassificationData",
+    "Images",
+    "SegmentationData",
+    "Split",
+    "check_data",
+    "load_source",
+    "load_target",
+    "source_problem",
+    "target_identity",
+    "target_problem",
+]
 
 Loader = TypeVar("Loader")
 
@@ -43,14 +54,25 @@ def _check(kind: str, name: str, known: Mapping[str, _Dataset[Any]]) -> None:
         )
 
 
-def check_data(source: SourceConfig, target: TargetConfig) -> None:
-    """Check that both datasets can be loaded, without loading them.
+def check_data(source: SourceConfig, datasets: Iterable[str]) -> None:
+    """Check that there are such source and target datasets, and the packages they need.
 
     Raises:
         InputError: There is no such dataset, or a package it needs is missing.
     """
     _check("source", source.name, SOURCES)
-    _check("target", target.name, TARGETS)
+    for name in datasets:
+        _check("target", name, TARGETS)
+
+
+def source_problem(config: SourceConfig) -> str | None:
+    """Return what keeps a source dataset from being loaded on this machine; None where nothing does."""
+    return None
+
+
+def target_problem(name: str, config: TargetConfig) -> str | None:
+    """Return what keeps a target dataset from being loaded on this machine; None where nothing does."""
+    return None
 
 
 def load_source(config: SourceConfig) -> ClassificationData:
@@ -59,7 +81,13 @@ def load_source(config: SourceConfig) -> ClassificationData:
     return SOURCES[config.name].load(config)
 
 
-def load_target(config: TargetConfig) -> SegmentationData:
-    """Load the target dataset `config.name`; raises as `check_data`."""
-    _check("target", config.name, TARGETS)
-    return TARGETS[config.name].load(config)
+def load_target(name: str, config: TargetConfig) -> SegmentationData:
+    """Load a target dataset; raises as `check_data`."""
+    _check("target", name, TARGETS)
+    return TARGETS[name].load(config)
+
+
+def target_identity(name: str, config: TargetConfig) -> dict[str, Any]:
+    """Return what tells a target dataset's content from any other's, as plain JSON values."""
+    _check("target", name, TARGETS)
+    return {"image_size": config.image_size, "slice_step": config.slice_step}

@@ -58,9 +58,27 @@ class Split:
             return image.astype(np.float32) / 255, mask
         return image.astype(np.float32, copy=False), mask
 
-    def image(self, index: int) -> NDArray[np.float32]:
-        """Return an item's image alone."""
-        return self[index][0]
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a split as a sequence, the middle square of `size` pixels of larger ones.
+
+    Attributes:
+        split: The split.
+        size: Side of the squares, pixels.
+    """
+
+    split: Split
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """Return an image, float32 (size, size, C) in [0, 1]."""
+        image, _ = self.split[index]
+        top, left = ((side - self.size) // 2 for side in image.shape[:2])
+        return image[top : top + self.size, left : left + self.size]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,3 +100,8 @@ class SegmentationData:
     test: Split
     image_size: int
     color_jitter: bool = False
+
+    @property
+    def train_images(self) -> Images:
+        """The training images as models see them, without labels: what checkpoints are scored on."""
+        return Images(self.train, self.image_size)

@@ -8,6 +8,7 @@ import albumentations as A
 import cv2
 
 from raytransfer.config import DownstreamConfig, unknown_name
+from raytransfer.data.arrays import SegmentationData
 
 SCHEMES = ("simple",)
 
@@ -32,7 +33,7 @@ def pretraining_augmentation(scheme: str, *, image_size: int, seed: int) -> A.Co
     )
 
 
-def downstream_augmentation(config: DownstreamConfig, *, seed: int) -> A.Compose:
+def downstream_augmentation(config: DownstreamConfig, data: SegmentationData, *, seed: int) -> A.Compose:
     """Return the augmentation of downstream training, for a float image (H, W) and its mask.
 
     A rotation by a uniform angle (image bilinear, mask nearest, zeros outside) and a vertical flip.

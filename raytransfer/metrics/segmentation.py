@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+METRICS = ("dice", "jaccard")
+
 
 class SegmentationMetrics:
     """Counts pixels over all images, then gives one value per metric.

@@ -42,7 +42,9 @@ def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str,
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-        safetensors.torch.save_file(weights, partial / WEIGHTS)
+        # The architecture stands in the file too, so that its SHA-256 tells encoders of other options apart.
+        architecture = json.dumps({"encoder": encoder.name, "options": encoder.options}, sort_keys=True)
+        safetensors.torch.save_file(weights, partial / WEIGHTS, metadata={"architecture": architecture})
         description = {
             **meta,
             "encoder": encoder.name,

@@ -15,7 +15,7 @@ import ray.train
 import ray.train.torch
 from tqdm import tqdm
 
-from raytransfer.config import InputError, WorkFailedError
+from raytransfer.config import InputError, WorkFailedError, reason
 from raytransfer.data import load_source
 from raytransfer.ray_train.worker import pretraining_worker
 from raytransfer.results import PretrainingUnit, Storage
@@ -29,7 +29,7 @@ def series_problem(unit: PretrainingUnit, storage: Storage) -> str | None:
         CorruptCheckpointError: A checkpoint of the series is damaged.
         InputError: The series was pretrained with other settings.
     """
-    series = storage.series(unit.encoder, unit.study.scheme)
+    series = storage.series(unit.encoder, unit.scheme)
     metas = series.read_metas()
     for epoch, meta in metas.items():
         if meta.get("pretraining") != unit.key:
@@ -38,8 +38,8 @@ def series_problem(unit: PretrainingUnit, storage: Storage) -> str | None:
                 f"{_difference(meta.get('settings', {}), unit.settings)}: use another --storage-path, or "
                 f"delete {series.directory}"
             )
-    missing = [epoch for epoch in unit.study.pretraining.series if epoch not in metas]
-    return f"{unit.encoder} lacks epochs {missing}" if missing else None
+    missing = [epoch for epoch in unit.recipe.series if epoch not in metas]
+    return f"{unit.name} lacks epochs {missing}" if missing else None
 
 
 def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
@@ -76,7 +76,7 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
 
 def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[dict[str, Any]]:
     """Return the ledger's rows of the epochs after a given one."""
-    epochs = range(after + 1, unit.study.pretraining.epochs + 1)
+    epochs = range(after + 1, unit.recipe.epochs + 1)
     rows: list[dict[str, Any]] = storage.ledger.read("pretraining", map(unit.epoch_key, epochs)).to_pylist()
     return rows
 
@@ -84,7 +84,7 @@ def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[di
 def _pretrain_one(
     unit: PretrainingUnit, data: ray.ObjectRef | None, storage: Storage, tracker: Tracker
 ) -> None:
-    config, resources = unit.study.pretraining, unit.study.resources
+    config, resources = unit.recipe, unit.study.resources
     trainer = ray.train.torch.TorchTrainer(
         pretraining_worker,
         train_loop_config={"unit": unit, "data": data, "storage": storage.root},
@@ -102,7 +102,7 @@ def _pretrain_one(
     )
     resuming, started = (storage.ray / "pretraining" / unit.key).exists(), datetime.now(UTC)
     rows: list[dict[str, Any]] = []
-    with tqdm(total=config.epochs, desc=f"pretraining {unit.encoder}", unit="epoch") as bar:
+    with tqdm(total=config.epochs, desc=f"pretraining {unit.name}", unit="epoch") as bar:
         for _ in _while_fitting(trainer, failed=lambda error: _failure(unit, storage, tracker, error)):
             known = _rows(unit, storage, after=rows[-1]["epoch"] if rows else 0)
             # A series that is made again replaces rows that are there.
@@ -131,9 +131,8 @@ def _failure(
     details.write_text(str(error))
     raised = getattr(error, "worker_failures", {})  # by rank; a failing controller has none
     cause = next(iter(raised.values()), error)
-    reason = str(cause).strip().splitlines()[-1]
-    tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), reason)
-    return WorkFailedError(f"pretraining {unit.encoder} failed: {reason} ({details})")
+    tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), reason(cause))
+    return WorkFailedError(f"pretraining {unit.name} failed: {reason(cause)} ({details})")
 
 
 def _while_fitting(

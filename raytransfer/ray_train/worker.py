@@ -25,12 +25,12 @@ def pretraining_worker(job: dict[str, Any]) -> None:
     """
     unit: PretrainingUnit = job["unit"]
     storage = Storage(job["storage"])
-    series = storage.series(unit.encoder, unit.study.scheme)
+    series = storage.series(unit.encoder, unit.scheme)
     rank = ray.train.get_context().get_world_rank()
     training = Pretraining(
         unit.encoder,
-        unit.study.scheme,
-        unit.study.pretraining,
+        unit.scheme,
+        unit.recipe,
         ray.get(job["data"]),
         rank=rank,
         device=ray.train.torch.get_device(),
@@ -39,17 +39,17 @@ def pretraining_worker(job: dict[str, Any]) -> None:
     state = _resume_state(unit, series)
     if state is not None:
         training.load_state_dict(state)
-    elif 0 in unit.study.pretraining.series:
+    elif 0 in unit.recipe.series:
         metrics = training.evaluate()
         if rank == 0:
             _save(unit, series, training, metrics)
-    while training.epoch < unit.study.pretraining.epochs:
+    while training.epoch < unit.recipe.epochs:
         started = time.monotonic()
         metrics = {**training.train_epoch(), **training.evaluate()}
         checkpoint = None
         with tempfile.TemporaryDirectory() as folder:
             if rank == 0:
-                if training.epoch in unit.study.pretraining.series:
+                if training.epoch in unit.recipe.series:
                     _save(unit, series, training, metrics)
                 seconds = time.monotonic() - started
                 storage.ledger.append("pretraining", _row(unit, training.epoch, metrics, seconds))
@@ -66,7 +66,7 @@ def _resume_state(unit: PretrainingUnit, series: CheckpointSeries) -> dict[str, 
     with checkpoint.as_directory() as folder:
         state: dict[str, Any] = torch.load(Path(folder) / STATE, map_location="cpu", weights_only=True)
     try:
-        for epoch in unit.study.pretraining.series:
+        for epoch in unit.recipe.series:
             if epoch <= state["epoch"]:
                 read_meta(series.path(epoch))
     except CorruptCheckpointError:
@@ -79,7 +79,7 @@ def _save(
 ) -> None:
     meta = {
         "epoch": training.epoch,
-        "scheme": unit.study.scheme,
+        "scheme": unit.scheme,
         "source": unit.study.source.name,
         "image_size": unit.study.source.image_size,
         "accuracy": {name: metrics[name] for name in ("val/top1", "val/top5")},
@@ -94,6 +94,6 @@ def _save(
 def _row(unit: PretrainingUnit, epoch: int, metrics: dict[str, float], seconds: float) -> dict[str, Any]:
     return result_row(
         key=unit.epoch_key(epoch), settings=unit.settings, seconds=seconds,
-        encoder=unit.encoder, scheme=unit.study.scheme, epoch=epoch,
+        encoder=unit.encoder, scheme=unit.scheme, epoch=epoch,
         pretraining=unit.key, source=unit.study.source.name, **metrics,
     )  # fmt: skip

@@ -12,14 +12,16 @@ os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # else Tune ignores the report
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial
 from tqdm import tqdm
 
+from raytransfer.config import reason
 from raytransfer.data import load_target
 from raytransfer.ray_tune.trial import ERROR, DownstreamTrial
 from raytransfer.results import DownstreamUnit, Storage
-from raytransfer.tracking import Tracker, downstream_epochs, downstream_record
+from raytransfer.tracking import Tracker, downstream_record
 
 CLOCK_SECONDS = 5.0
 
@@ -76,25 +78,21 @@ class _TrackTrials(tune.Callback):
 
     def __init__(self, units: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
         self._units, self._storage, self._tracker = units, storage, tracker
-        self._epochs: dict[str, dict[int, dict[str, float]]] = {}
+        self._history: dict[str, list[dict[str, Any]]] = {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         key = trial.config["trial"]["key"]
-        epochs = self._epochs.setdefault(key, {})
-        epochs[result["epoch"]] = result
-        record = downstream_record(self._units[key], self._storage, epochs)
+        history = self._history.setdefault(key, [])
+        history.append(result)
+        record = downstream_record(self._units[key], self._storage, history)
         self._tracker.publish(record, finished=bool(result["done"]))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = trial.config["trial"]["key"]
-        record = downstream_record(self._units[key], self._storage, self._epochs.get(key, {}))
-        self._tracker.fail(record, _last_line(trial.get_error()))
-
-
-def _last_line(error: Exception | None) -> str:
-    return str(error).strip().splitlines()[-1] if error else "unknown"
+        record = downstream_record(self._units[key], self._storage, self._history.get(key, []))
+        self._tracker.fail(record, reason(trial.get_error()))
 
 
 def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
@@ -116,7 +114,7 @@ def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) 
     for unit in units:
         if not tracker.is_finished("downstream", unit.key):
             for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
-                tracker.publish(downstream_record(unit, storage, downstream_epochs(row)))
+                tracker.publish(downstream_record(unit, storage, row["history"]))
     unfinished = [unit for unit in pending.values() if not storage.ledger.has("downstream", unit.key)]
     if len(unfinished) > len(failed):
         raise KeyboardInterrupt
@@ -125,9 +123,9 @@ def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) 
 
 def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
     study = next(iter(pending.values())).study
-    trainable = tune.with_parameters(
-        DownstreamTrial, units=pending, data=load_target(study.target), root=storage.root
-    )
+    datasets = dict.fromkeys(unit.configuration.dataset for unit in pending.values())
+    data = {name: ray.put(load_target(name, study.target)) for name in datasets}
+    trainable = tune.with_parameters(DownstreamTrial, units=pending, data=data, root=storage.root)
     resources = {"cpu": study.resources.cpus_per_trial, "gpu": study.resources.gpus_per_trial}
     trials = [{"number": number, "key": key} for number, key in enumerate(pending, 1)]
     tuner = tune.Tuner(
@@ -157,5 +155,5 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
             details = storage.trial_folder(unit.key) / ERROR
             details.parent.mkdir(parents=True, exist_ok=True)
             details.write_text(str(result.error))
-            failed.append(FailedTrial(name=unit.name, reason=_last_line(result.error), details=details))
+            failed.append(FailedTrial(name=unit.name, reason=reason(result.error), details=details))
     return failed

@@ -5,14 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from raytransfer.config import WorkFailedError
-from raytransfer.data import load_target
+from raytransfer.config import WorkFailedError, reason
+from raytransfer.data import Images, load_target
 from raytransfer.models import load_encoder
 from raytransfer.results import ScoringUnit, Storage, result_row
 from raytransfer.tracking import Tracker, scoring_record
@@ -37,8 +35,9 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
     if pending:
         resources = pending[0].study.resources
         task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(_score_one)
-        images = ray.put(load_target(pending[0].study.target).train_images)
-        running = {task.remote(unit, images, storage.root): unit for unit in pending}
+        datasets = dict.fromkeys(unit.dataset for unit in pending)
+        images = {d: ray.put(load_target(d, pending[0].study.target).train_images) for d in datasets}
+        running = {task.remote(unit, images[unit.dataset], storage.root): unit for unit in pending}
         with tqdm(total=len(units), initial=len(units) - len(pending), desc="scoring", unit="ckpt") as bar:
             while running:
                 (done,), _ = ray.wait(list(running), num_returns=1)
@@ -46,8 +45,7 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
                 try:
                     ray.get(done)
                 except ray.exceptions.RayError as error:
-                    name = f"{unit.encoder} epoch {unit.epoch}"
-                    failed.append(f"{name}: {str(error).strip().splitlines()[-1]}")
+                    failed.append(f"{unit.name}: {reason(error)}")
                 else:
                     _publish(unit, storage, tracker)
                 bar.update()
@@ -63,11 +61,11 @@ def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker) -> None:
     tracker.publish(scoring_record(unit, row))
 
 
-def _score_one(unit: ScoringUnit, images: NDArray[np.float32], root: Path) -> None:
+def _score_one(unit: ScoringUnit, images: Images, root: Path) -> None:
     """Score one checkpoint and write it into the ledger (runs in a Ray task)."""
     started = time.monotonic()
     storage, config = Storage(root), unit.study.robustness
-    encoder, _ = load_encoder(storage.series(unit.encoder, unit.study.scheme).path(unit.epoch))
+    encoder, _ = load_encoder(storage.series(unit.encoder, unit.scheme).path(unit.epoch))
     scores = score_encoder(
         encoder,
         images,
@@ -81,7 +79,7 @@ def _score_one(unit: ScoringUnit, images: NDArray[np.float32], root: Path) -> No
     )
     row: dict[str, Any] = result_row(
         key=unit.key, settings=unit.settings, seconds=time.monotonic() - started,
-        encoder=unit.encoder, scheme=unit.study.scheme, epoch=unit.epoch, dataset=unit.study.target.name,
+        encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
         encoder_sha256=unit.encoder_sha256, scores=[asdict(found) for found in scores],
     )  # fmt: skip
     storage.ledger.append("robustness", row)

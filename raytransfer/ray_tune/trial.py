@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 import torch
 from ray import tune
 
 from raytransfer.data import SegmentationData
+from raytransfer.metrics import METRICS
 from raytransfer.models import load_encoder
 from raytransfer.results import DownstreamUnit, Storage, git_sha, library_versions, result_row, write_json
 from raytransfer.training.downstream import DownstreamTraining
@@ -33,17 +35,18 @@ class TrialRun:
     def __init__(self, unit: DownstreamUnit, data: SegmentationData, storage: Storage) -> None:
         self._unit, self._data, self._storage = unit, data, storage
         self._started = time.monotonic()
-        self._history: list[dict[str, float]] = []
-        path = storage.series(unit.settings["encoder"], unit.study.scheme).path(unit.epoch)
+        self._history: list[dict[str, Any]] = []
+        trained = unit.configuration
+        path = storage.series(unit.encoder, trained.scheme).path(trained.epoch)
         encoder, meta = load_encoder(path)
         if meta["encoder_sha256"] != unit.encoder_sha256:
             raise RuntimeError(f"checkpoint {path} changed while the grid ran")
         self._training = DownstreamTraining(
-            unit.model,
+            trained.model,
             encoder,
             unit.study.downstream,
             data,
-            frozen=unit.mode == "decoder-only",
+            frozen=trained.mode == "decoder-only",
             seed=unit.seed,
             device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
         )
@@ -51,33 +54,33 @@ class TrialRun:
     def step(self) -> dict[str, Any]:
         """Train and test for one epoch; return its metrics, "epoch" and "done"."""
         metrics = {**self._training.train_epoch(), **self._training.evaluate()}
-        self._history.append(metrics)
+        result = {"epoch": self._training.epoch, **metrics}
+        self._history.append(result)
         done = self._training.epoch >= self._unit.study.downstream.epochs
         if done:
             self._finish(metrics)
-        return {"epoch": self._training.epoch, **metrics, "done": done}
+        return {**result, "done": done}
 
     def _finish(self, metrics: dict[str, float]) -> None:
-        unit, data = self._unit, self._data
+        unit, test = self._unit, self._data.test
         folder = self._storage.trial_folder(unit.key)
         origin = {"git_sha": git_sha(), "versions": library_versions(), "results": metrics}
         write_json(folder / "config.json", {**unit.settings, **origin})
         (folder / ERROR).unlink(missing_ok=True)
-        shown = np.linspace(0, len(data.test_images) - 1, min(PICTURED, len(data.test_images))).astype(int)
+        shown = np.linspace(0, len(test) - 1, min(PICTURED, len(test))).astype(int)
+        images, masks = (np.stack(part) for part in zip(*(test[i] for i in shown), strict=True))
         draw_predictions(
             folder / "predictions.png",
-            data.test_images[shown],
-            data.test_masks[shown],
-            self._training.predict(data.test_images[shown]),
-            class_names=data.class_names,
+            images,
+            masks,
+            self._training.predict(images),
+            class_names=self._data.class_names,
             title=f"{unit.name}: Dice {metrics['test/dice']:.3f}",
         )
         row = result_row(
             key=unit.key, settings=unit.settings, seconds=time.monotonic() - self._started,
-            encoder=unit.settings["encoder"], scheme=unit.study.scheme, epoch=unit.epoch,
-            model=unit.model, dataset=unit.study.target.name, encoder_sha256=unit.encoder_sha256,
-            mode=unit.mode, seed=unit.seed, dice=metrics["test/dice"], jaccard=metrics["test/jaccard"],
-            **{f"history_{name}": [epoch[name] for epoch in self._history] for name in metrics},
+            **vars(unit.configuration), encoder=unit.encoder, encoder_sha256=unit.encoder_sha256,
+            seed=unit.seed, history=self._history, **{name: metrics[f"test/{name}"] for name in METRICS},
         )  # fmt: skip
         self._storage.ledger.append("downstream", row)
 
@@ -89,7 +92,7 @@ class DownstreamTrial(tune.Trainable):
         self,
         config: dict[str, Any],
         units: dict[str, DownstreamUnit] | None = None,
-        data: SegmentationData | None = None,
+        data: dict[str, ray.ObjectRef] | None = None,
         root: Path | None = None,
     ) -> None:
         """Take what all trials share from the object store and begin the first one.
@@ -97,13 +100,18 @@ class DownstreamTrial(tune.Trainable):
         Args:
             config: {"trial": {"key": ...}} and what the reporter shows.
             units: Key -> unit, for all trials.
-            data: The target data.
+            data: Dataset -> reference to it; its arrays are mapped, not copied.
             root: Storage path.
         """
         if units is None or data is None or root is None:
             raise ValueError("units, data and root must be given, by tune.with_parameters")
-        self._begin = lambda key: TrialRun(units[key], data, Storage(root))
-        self._trial_run = self._begin(config["trial"]["key"])
+
+        def begin(key: str) -> TrialRun:
+            unit = units[key]
+            return TrialRun(unit, ray.get(data[unit.configuration.dataset]), Storage(root))
+
+        self._begin = begin
+        self._trial_run = begin(config["trial"]["key"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begin another trial in this process."""

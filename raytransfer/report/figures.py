@@ -20,7 +20,7 @@ def _draw(axes: Axes, answer: Answer) -> Axes:
         positions, [c.dice for c in cells], [c.spread for c in cells],
         color=DICE_COLOR, marker="o", capsize=3, label="Dice",
     )  # fmt: skip
-    axes.set_title(f"{answer.model}, {answer.mode}", fontsize=10)
+    axes.set_title(f"{answer.model}, {answer.dataset}\n{answer.scheme}, {answer.mode}", fontsize=9)
     axes.set_xticks(positions, [str(epoch) for epoch in epochs])
     axes.tick_params(axis="y", colors=DICE_COLOR)
     other = axes.twinx()
@@ -35,7 +35,7 @@ def _draw(axes: Axes, answer: Answer) -> Axes:
 
 
 def draw_answers(path: str | os.PathLike[str], found: Sequence[Answer]) -> None:
-    """Draw Dice and robustness against pretraining length, one panel per model and mode, as PNG or SVG.
+    """Draw Dice and robustness against pretraining length, one panel per answer, as PNG or SVG.
 
     Bars are the standard deviation over seeds (Dice) and the standard error over images (robustness); the
     band marks the checkpoint that robustness chooses.
@@ -45,17 +45,18 @@ def draw_answers(path: str | os.PathLike[str], found: Sequence[Answer]) -> None:
         found: At least one answer.
     """
     models = list(dict.fromkeys(answer.model for answer in found))
-    modes = list(dict.fromkeys(answer.mode for answer in found))
-    figure = Figure(figsize=(4.2 * len(models), 2.9 * len(modes) + 0.5), layout="constrained")
+    rows = list(dict.fromkeys((a.dataset, a.scheme, a.mode) for a in found))
+    figure = Figure(figsize=(4.2 * len(models), 3.0 * len(rows) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(len(modes), len(models), squeeze=False)
+    panels = figure.subplots(len(rows), len(models), squeeze=False)
     for answer in found:
-        row, column = modes.index(answer.mode), models.index(answer.model)
+        row = rows.index((answer.dataset, answer.scheme, answer.mode))
+        column = models.index(answer.model)
         other = _draw(panels[row, column], answer)
         if column == 0:
             panels[row, column].set_ylabel("Dice (test)", color=DICE_COLOR)
         if column == len(models) - 1:
             other.set_ylabel("robustness", color=SCORE_COLOR)
-        if row == len(modes) - 1:
+        if row == len(rows) - 1:
             panels[row, column].set_xlabel("epochs of pretraining")
     figure.savefig(path, dpi=110)

@@ -31,16 +31,20 @@ class Performance:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What one model in one mode shows about its checkpoints.
+    """What one model on one dataset in one mode shows about the checkpoints of one pretraining.
 
     Attributes:
         model: Segmentation model.
+        dataset: Target dataset.
+        scheme: Pretraining scheme.
         mode: "full" or "decoder-only".
         checkpoints: Pretraining epoch -> performance, in the order of the epochs.
         num_seeds: Seeds behind each mean.
     """
 
     model: str
+    dataset: str
+    scheme: str
     mode: str
     checkpoints: dict[int, Performance]
     num_seeds: int
@@ -80,39 +84,63 @@ class Answer:
 def answers(
     ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[DownstreamUnit]
 ) -> list[Answer]:
-    """Return one answer per model and mode whose trials and scores are all in the ledger.
+    """Return one answer per model, dataset, scheme and mode whose trials and scores are all in the ledger.
 
-    Robustness is pooled for the frozen encoder and not pooled for full training, as in the thesis.
+    Robustness is pooled for the frozen encoder and not pooled for full training, as in the thesis. Trials of
+    epoch 0 count for every scheme.
 
     Args:
         ledger: The results.
         scorings: Scorings of the study.
         trials: Downstream trials of the study.
     """
-    found = ledger.read("robustness", [unit.key for unit in scorings]).to_pylist()
-    scores = {(row["encoder_sha256"], score["pooled"]): score for row in found for score in row["scores"]}
+    rows = {row["key"]: row for row in ledger.read("robustness", [s.key for s in scorings]).to_pylist()}
+    scores = {
+        (unit.encoder, unit.scheme, unit.dataset, unit.epoch, score["pooled"]): score
+        for unit in scorings
+        if unit.key in rows
+        for score in rows[unit.key]["scores"]
+    }
     dice = {row["key"]: row["dice"] for row in ledger.read("downstream", [t.key for t in trials]).to_pylist()}
-    groups: dict[tuple[str, str], list[DownstreamUnit]] = {}
+    groups: dict[tuple[str, str, str, str], list[DownstreamUnit]] = {}
+    schemes = dict.fromkeys(trial.configuration.scheme for trial in trials)
     for trial in trials:
-        groups.setdefault((trial.model, trial.mode), []).append(trial)
-    complete = []
-    for (model, mode), group in groups.items():
-        if not all(t.key in dice and (t.encoder_sha256, mode == "decoder-only") in scores for t in group):
-            continue
+        c = trial.configuration
+        for scheme in schemes if c.epoch == 0 else (c.scheme,):
+            groups.setdefault((c.model, c.dataset, scheme, c.mode), []).append(trial)
+    found = []
+    for (model, dataset, scheme, mode), group in groups.items():
         checkpoints = {}
-        for epoch in sorted({t.epoch for t in group}):
-            same = [t for t in group if t.epoch == epoch]
-            values = [dice[t.key] for t in same]
-            score = scores[same[0].encoder_sha256, mode == "decoder-only"]
+        for epoch in sorted({trial.configuration.epoch for trial in group}):
+            same = [trial for trial in group if trial.configuration.epoch == epoch]
+            score = scores.get((same[0].encoder, scheme, dataset, epoch, mode == "decoder-only"))
+            values = [dice[trial.key] for trial in same if trial.key in dice]
+            if score is None or len(values) < len(same):
+                break
             checkpoints[epoch] = Performance(
                 dice=float(np.mean(values)),
                 spread=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
                 robustness=score["score"],
                 standard_error=score["standard_error"],
             )
-        num_seeds = len({t.seed for t in group})
-        complete.append(Answer(model=model, mode=mode, checkpoints=checkpoints, num_seeds=num_seeds))
-    return complete
+        else:
+            found.append(
+                Answer(
+                    model=model,
+                    dataset=dataset,
+                    scheme=scheme,
+                    mode=mode,
+                    checkpoints=checkpoints,
+                    num_seeds=len({trial.seed for trial in group}),
+                )
+            )
+    return found
+
+
+def _labels(found: Sequence[Answer]) -> list[str]:
+    """Return which of an answer's names to show: the model, the mode, and what else varies."""
+    names = ("model", "dataset", "scheme", "mode")
+    return [n for n in names if n in ("model", "mode") or len({getattr(a, n) for a in found}) > 1]
 
 
 def _with_error(value: float, error: float) -> str:
@@ -122,6 +150,7 @@ def _with_error(value: float, error: float) -> str:
 def checkpoint_table(found: Sequence[Answer]) -> str:
     """Return a text table: Dice and robustness of every checkpoint, per model and mode."""
     epochs = sorted({epoch for answer in found for epoch in answer.checkpoints})
+    labels = _labels(found)
     rows = []
     for answer in found:
         cells = [answer.checkpoints.get(epoch) for epoch in epochs]
@@ -131,16 +160,17 @@ def checkpoint_table(found: Sequence[Answer]) -> str:
         rows.append(
             ["", "", "robustness"] + [_with_error(c.robustness, c.standard_error) if c else "" for c in cells]
         )
-    headers = ["model", "mode", "", *(f"epoch {epoch}" for epoch in epochs)]
+    headers = [*labels, "", *(f"epoch {epoch}" for epoch in epochs)]
     return tabulate(rows, headers=headers, disable_numparse=True)
 
 
 def answer_table(found: Sequence[Answer]) -> str:
     """Return a text table: what robustness chooses and what that costs, beside the simple choices."""
+    labels = _labels(found)
     rows = []
     for answer in found:
         untrained = 0 if 0 in answer.checkpoints else None
-        row = [answer.model, answer.mode, f"epoch {answer.best}"]
+        row = [*(getattr(answer, name) for name in labels), f"epoch {answer.best}"]
         for epoch in (answer.chosen, answer.first_peak, answer.last, untrained):
             cell = "-" if epoch is None else f"{answer.tis(epoch):.3f}"
             row.append(cell if epoch in (untrained, None) else f"{cell}  (epoch {epoch})")
@@ -152,8 +182,8 @@ def answer_table(found: Sequence[Answer]) -> str:
                 lambda a: a.chosen, lambda a: a.first_peak, lambda a: a.last, lambda a: 0
             )
         ]  # fmt: skip
-        rows.append(["mean", "", "", *("-" if math.isnan(m) else f"{m:.3f}" for m in means)])
-    headers = ["model", "mode", "best", "robustness", "first peak", "last checkpoint", "random init."]
+        rows.append(["mean", *("" for _ in labels), *("-" if math.isnan(m) else f"{m:.3f}" for m in means)])
+    headers = [*labels, "best", "robustness", "first peak", "last checkpoint", "random init."]
     return tabulate(rows, headers=headers, disable_numparse=True)
 
 

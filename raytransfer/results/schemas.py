@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from raytransfer.metrics import METRICS
+
 _SCORE = pa.struct(
     [
         pa.field("distance", pa.string(), nullable=False),
@@ -11,6 +13,16 @@ _SCORE = pa.struct(
         pa.field("score", pa.float64(), nullable=False),
         pa.field("standard_error", pa.float64(), nullable=False),
         pa.field("num_images", pa.int32(), nullable=False),
+    ]
+)
+
+_EPOCH = pa.struct(
+    [
+        pa.field("epoch", pa.int32(), nullable=False),  # of the trial, from 1
+        *(
+            pa.field(name, pa.float64(), nullable=False)
+            for name in ("train/loss", *(f"test/{metric}" for metric in METRICS))
+        ),
     ]
 )
 
@@ -48,17 +60,14 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("encoder_sha256", pa.string()),
         ("scores", pa.list_(pa.field("item", _SCORE, nullable=False))),
     ),
-    # One row per downstream trial; the lists run over its epochs from 1 on.
+    # One row per downstream trial: the metrics after its last epoch, and of every epoch.
     "downstream": _schema(
         ("model", pa.string()),
         ("dataset", pa.string()),
         ("encoder_sha256", pa.string()),
         ("mode", pa.string()),
         ("seed", pa.int64()),
-        ("dice", pa.float64()),
-        ("jaccard", pa.float64()),
-        ("history_train/loss", pa.list_(pa.float64())),
-        ("history_test/dice", pa.list_(pa.float64())),
-        ("history_test/jaccard", pa.list_(pa.float64())),
+        *((name, pa.float64()) for name in METRICS),
+        ("history", pa.list_(pa.field("item", _EPOCH, nullable=False))),
     ),
 }

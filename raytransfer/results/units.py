@@ -1,16 +1,20 @@
 """The units of work of a study, and the keys under which the ledger knows them.
 
 A key names its unit for people and ends in a digest of everything the result depends on. Scores and
-downstream trials depend on the very weights of their encoder (its SHA-256), so a series that is made again
-differently does not inherit results.
+downstream trials depend on the very weights of their encoder (the SHA-256 of its file) and on the very data,
+so a series that is made again differently, or other data of the same name, do not inherit results.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raytransfer.config import StudyConfig, digest, to_dict
+from raytransfer.config import PretrainingConfig, StudyConfig, digest, to_dict
+from raytransfer.data import target_identity
 from raytransfer.models import encoder_of
+
+Encoders = Mapping[tuple[str, str], Mapping[int, str]]
+"""(encoder, scheme) -> pretraining epoch -> SHA-256 of the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,25 +24,37 @@ class PretrainingUnit:
     Attributes:
         study: The settings; of these, `source` and `pretraining` count.
         encoder: Encoder name.
+        scheme: Pretraining scheme.
     """
 
     study: StudyConfig
     encoder: str
+    scheme: str
+
+    @property
+    def recipe(self) -> PretrainingConfig:
+        """The recipe of this encoder and scheme."""
+        return self.study.pretraining
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything the encoders depend on, as plain JSON values."""
         return {
             "encoder": self.encoder,
-            "scheme": self.study.scheme,
+            "scheme": self.scheme,
             "source": to_dict(self.study.source),
-            "pretraining": to_dict(self.study.pretraining),
+            "pretraining": to_dict(self.recipe),
         }
+
+    @property
+    def name(self) -> str:
+        """What people call the pretraining."""
+        return f"{self.encoder} {self.scheme}"
 
     @property
     def key(self) -> str:
         """Name and digest of the pretraining."""
-        return f"{_file_name(self.encoder)}-{self.study.scheme}-{digest(self.settings)}"
+        return _key(self.encoder, self.scheme, digest(self.settings))
 
     def epoch_key(self, epoch: int) -> str:
         """Ledger key of one epoch's row."""
@@ -47,19 +63,23 @@ class PretrainingUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringUnit:
-    """One scoring of a checkpoint on the target dataset.
+    """One scoring of a checkpoint on a target dataset.
 
     Attributes:
         study: The settings; of these, `target` and `robustness` count.
         encoder: Encoder name.
+        scheme: Pretraining scheme of the checkpoint.
         epoch: Epochs of pretraining of the checkpoint.
         encoder_sha256: Of the checkpoint's weights.
+        dataset: Target dataset.
     """
 
     study: StudyConfig
     encoder: str
+    scheme: str
     epoch: int
     encoder_sha256: str
+    dataset: str
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -68,18 +88,48 @@ class ScoringUnit:
         del robustness["batch_size"]
         return {
             "encoder": self.encoder,
-            "scheme": self.study.scheme,
+            "scheme": self.scheme,
             "epoch": self.epoch,
             "encoder_sha256": self.encoder_sha256,
-            "target": to_dict(self.study.target),
+            "dataset": self.dataset,
+            "target": target_identity(self.dataset, self.study.target),
             "robustness": robustness,
         }
 
     @property
+    def name(self) -> str:
+        """What people call the scoring."""
+        return f"{self.encoder} {self.scheme} epoch {self.epoch} on {self.dataset}"
+
+    @property
     def key(self) -> str:
         """Ledger key."""
-        checkpoint = f"{_file_name(self.encoder)}-{self.study.scheme}-epoch-{self.epoch:04d}"
-        return f"{checkpoint}-{self.study.target.name}-{digest(self.settings)}"
+        epoch = f"epoch-{self.epoch:04d}"
+        return _key(self.encoder, self.scheme, epoch, self.dataset, digest(self.settings))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What is compared downstream: all that varies in a grid but the seed.
+
+    Attributes:
+        model: Segmentation model.
+        dataset: Target dataset.
+        scheme: Pretraining scheme of its encoder.
+        epoch: Epochs of pretraining of its encoder.
+        mode: "full" or "decoder-only".
+    """
+
+    model: str
+    dataset: str
+    scheme: str
+    epoch: int
+    mode: str
+
+    @property
+    def name(self) -> str:
+        """What people call the configuration."""
+        return f"{self.model} {self.dataset} {self.scheme} epoch {self.epoch} {self.mode}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,76 +138,96 @@ class DownstreamUnit:
 
     Attributes:
         study: The settings; of these, `target` and `downstream` count.
-        model: Segmentation model.
-        epoch: Epochs of pretraining of its encoder.
+        configuration: What is trained.
         encoder_sha256: Of the encoder's weights.
-        mode: "full" or "decoder-only".
         seed: Seed of the training.
     """
 
     study: StudyConfig
-    model: str
-    epoch: int
+    configuration: Configuration
     encoder_sha256: str
-    mode: str
     seed: int
+
+    @property
+    def encoder(self) -> str:
+        """Encoder name."""
+        return encoder_of(self.configuration.model)
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything the result depends on, as plain JSON values."""
         return {
-            "model": self.model,
-            "encoder": encoder_of(self.model),
-            "scheme": self.study.scheme,
-            "epoch": self.epoch,
+            **vars(self.configuration),
+            "encoder": self.encoder,
             "encoder_sha256": self.encoder_sha256,
-            "mode": self.mode,
             "seed": self.seed,
-            "target": to_dict(self.study.target),
+            "target": target_identity(self.configuration.dataset, self.study.target),
             "downstream": to_dict(self.study.downstream),
         }
 
     @property
     def name(self) -> str:
-        """What people call the trial: all that varies in a grid."""
-        return f"{self.model}-{self.study.scheme}-epoch-{self.epoch:04d}-{self.mode}-seed-{self.seed}"
+        """What people call the trial."""
+        return f"{self.configuration.name} seed {self.seed}"
 
     @property
     def key(self) -> str:
         """Ledger key."""
-        return f"{_file_name(self.name)}-{self.study.target.name}-{digest(self.settings)}"
+        c = self.configuration
+        what = (c.model, c.dataset, c.scheme, f"epoch-{c.epoch:04d}", c.mode, f"seed-{self.seed}")
+        return _key(*what, digest(self.settings))
 
 
-def _file_name(name: str) -> str:
-    return name.replace("/", "+")
+def _key(*parts: str) -> str:
+    return "-".join(parts).replace("/", "+")
 
 
 def pretraining_units(study: StudyConfig) -> list[PretrainingUnit]:
-    """Return the pretrainings a study needs, one per encoder."""
+    """Return the pretrainings a study needs, one per encoder and scheme."""
     encoders = dict.fromkeys(encoder_of(model) for model in study.models)
-    return [PretrainingUnit(study=study, encoder=encoder) for encoder in encoders]
-
-
-def scoring_units(study: StudyConfig, encoders: dict[str, dict[int, str]]) -> list[ScoringUnit]:
-    """Return the scorings a study needs: every checkpoint of every series.
-
-    Args:
-        study: The settings.
-        encoders: Encoder name -> epoch -> SHA-256 of the weights.
-    """
     return [
-        ScoringUnit(study=study, encoder=encoder, epoch=epoch, encoder_sha256=sha256)
-        for encoder, series in encoders.items()
+        PretrainingUnit(study=study, encoder=encoder, scheme=scheme)
+        for encoder in encoders
+        for scheme in study.schemes
+    ]
+
+
+def scoring_units(study: StudyConfig, encoders: Encoders) -> list[ScoringUnit]:
+    """Return the scorings a study needs: every checkpoint of every series on every dataset."""
+    return [
+        ScoringUnit(
+            study=study, encoder=encoder, scheme=scheme, epoch=epoch, encoder_sha256=sha256, dataset=dataset
+        )
+        for dataset in study.datasets
+        for (encoder, scheme), series in encoders.items()
         for epoch, sha256 in series.items()
     ]
 
 
-def downstream_units(study: StudyConfig, encoders: dict[str, dict[int, str]]) -> Iterator[DownstreamUnit]:
-    """Yield the downstream trials of a study: model x checkpoint x mode x seed; arguments as above."""
+def configurations(study: StudyConfig) -> Iterator[Configuration]:
+    """Yield what a study compares: model x dataset x checkpoint x mode.
+
+    Epoch 0, the untrained encoder, is trained under the first scheme only and serves all.
+    """
+    epochs = {(unit.encoder, unit.scheme): unit.recipe.series for unit in pretraining_units(study)}
     for model in study.models:
-        for epoch, sha256 in encoders[encoder_of(model)].items():
-            for mode in study.modes:
-                for seed in study.seeds:
-                    yield DownstreamUnit(
-                        study=study, model=model, epoch=epoch, encoder_sha256=sha256, mode=mode, seed=seed
-                    )
+        for dataset in study.datasets:
+            for scheme in study.schemes:
+                for epoch in epochs[encoder_of(model), scheme]:
+                    if epoch > 0 or scheme == study.schemes[0]:
+                        for mode in study.modes:
+                            yield Configuration(
+                                model=model, dataset=dataset, scheme=scheme, epoch=epoch, mode=mode
+                            )
+
+
+def downstream_units(
+    study: StudyConfig, wanted: Iterable[Configuration], encoders: Encoders
+) -> list[DownstreamUnit]:
+    """Return the trials of those configurations whose checkpoint is there, one per seed."""
+    return [
+        DownstreamUnit(study=study, configuration=wants, encoder_sha256=series[wants.epoch], seed=seed)
+        for wants in wanted
+        if wants.epoch in (series := encoders.get((encoder_of(wants.model), wants.scheme), {}))
+        for seed in study.seeds
+    ]

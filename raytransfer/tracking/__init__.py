@@ -1,17 +1,11 @@
 """MLflow: the runs that people compare."""
 
-from raytransfer.tracking.records import (
-    downstream_epochs,
-    downstream_record,
-    pretraining_record,
-    scoring_record,
-)
+from raytransfer.tracking.records import downstream_record, pretraining_record, scoring_record
 from raytransfer.tracking.tracker import RunRecord, Tracker
 
 __all__ = [
     "RunRecord",
     "Tracker",
-    "downstream_epochs",
     "downstream_record",
     "pretraining_record",
     "scoring_record",

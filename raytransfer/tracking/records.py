@@ -3,24 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raytransfer.metrics import METRICS
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage
 from raytransfer.tracking.tracker import RunRecord
 
 _PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")
-_DOWNSTREAM_METRICS = ("train/loss", "test/dice", "test/jaccard")
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten settings into params; a section's keys get its name in front, except a target's own name."""
+    """Flatten settings into params; a section's keys get its name in front."""
     params: dict[str, Any] = {}
     for key, value in settings.items():
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            params.update({f"{key}.{inner}": inner_value for inner, inner_value in value.items()})
+        else:
             params[key] = value
-            continue
-        for inner, inner_value in value.items():
-            params[f"{key}.{inner}"] = inner_value
-    if "target.name" in params:
-        params["dataset"] = params.pop("target.name")
     return params
 
 
@@ -34,11 +31,11 @@ def pretraining_record(
         storage: Where its series is.
         rows: Its epochs so far, as rows of the ledger.
     """
-    series = storage.series(unit.encoder, unit.study.scheme)
+    series = storage.series(unit.encoder, unit.scheme)
     return RunRecord(
         kind="pretraining",
         key=unit.key,
-        name=f"{unit.encoder} {unit.study.scheme}",
+        name=unit.name,
         params=_flat(unit.settings),
         epochs={row["epoch"]: {name: row[name] for name in _PRETRAINING_METRICS} for row in rows},
         config=unit.settings,
@@ -56,7 +53,7 @@ def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
     return RunRecord(
         kind="robustness",
         key=unit.key,
-        name=f"{unit.encoder} {unit.study.scheme} epoch {unit.epoch} on {unit.study.target.name}",
+        name=unit.name,
         params=_flat(unit.settings),
         epochs={unit.epoch: metrics},
         config=unit.settings,
@@ -64,28 +61,22 @@ def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
 
 
 def downstream_record(
-    unit: DownstreamUnit, storage: Storage, epochs: Mapping[int, Mapping[str, float]]
+    unit: DownstreamUnit, storage: Storage, history: Sequence[Mapping[str, Any]]
 ) -> RunRecord:
     """Return the record of a downstream trial.
 
     Args:
         unit: The trial.
         storage: Where its picture is.
-        epochs: Epoch -> metrics, so far.
+        history: Its epochs so far, as in the ledger: "epoch", "train/loss" and "test/<metric>".
     """
+    names = ("train/loss", *(f"test/{metric}" for metric in METRICS))
     return RunRecord(
         kind="downstream",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
-        epochs={e: {n: metrics[n] for n in _DOWNSTREAM_METRICS} for e, metrics in epochs.items()},
+        epochs={row["epoch"]: {name: row[name] for name in names} for row in history},
         config=unit.settings,
         artifacts={storage.trial_folder(unit.key) / "predictions.png": ""},
     )
-
-
-def downstream_epochs(row: Mapping[str, Any]) -> dict[int, dict[str, float]]:
-    """Return epoch -> metrics from a finished trial's row of the ledger."""
-    columns = {name: row[f"history_{name}"] for name in _DOWNSTREAM_METRICS}
-    count = len(row["history_test/dice"])
-    return {i + 1: {name: values[i] for name, values in columns.items()} for i in range(count)}

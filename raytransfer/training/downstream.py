@@ -57,7 +57,7 @@ class DownstreamTraining:
             [p for p in self.model.parameters() if p.requires_grad],
             lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay,
         )  # fmt: skip
-        steps_per_epoch = -(-len(data.train_images) // config.batch_size)
+        steps_per_epoch = -(-len(data.train) // config.batch_size)
         self._schedule = polynomial(
             self._optimizer, total_steps=config.epochs * steps_per_epoch, exponent=config.poly_exponent
         )
@@ -73,8 +73,8 @@ class DownstreamTraining:
             FloatingPointError: The loss is NaN or infinite.
         """
         data, config = self.data, self.config
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(data.train_images))
-        augment = downstream_augmentation(config, seed=derived_seed(self.seed, self.epoch))
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(len(data.train))
+        augment = downstream_augmentation(config, data, seed=derived_seed(self.seed, self.epoch))
         summed = 0.0
         self.model.train()
         if self.frozen:
@@ -82,7 +82,8 @@ class DownstreamTraining:
         with seeded(self.seed, self.epoch):
             for start in range(0, len(order), config.batch_size):
                 chosen = order[start : start + config.batch_size]
-                pairs = [augment(image=data.train_images[i], mask=data.train_masks[i]) for i in chosen]
+                items = (data.train[index] for index in chosen)
+                pairs = [augment(image=image, mask=mask) for image, mask in items]
                 images = self._to_input(np.stack([pair["image"] for pair in pairs]))
                 masks = torch.from_numpy(np.stack([pair["mask"] for pair in pairs])).to(self.device)
                 loss = self._loss(self._forward(images), masks[:, None])
@@ -99,16 +100,16 @@ class DownstreamTraining:
     def evaluate(self) -> dict[str, float]:
         """Return {"test/dice", "test/jaccard"} over the test images; see `SegmentationMetrics`."""
         metrics = SegmentationMetrics(len(self.data.class_names))
-        masks = self.data.test_masks
-        for start in range(0, len(masks), self.config.batch_size):
-            batch = slice(start, start + self.config.batch_size)
-            predictions = self.predict(self.data.test_images[batch])
-            metrics.update(torch.from_numpy(predictions), torch.from_numpy(masks[batch].astype(np.int64)))
+        test, size = self.data.test, self.config.batch_size
+        for start in range(0, len(test), size):
+            images, masks = zip(*(test[i] for i in range(start, min(start + size, len(test)))), strict=True)
+            predictions = self.predict(np.stack(images))
+            metrics.update(torch.from_numpy(predictions), torch.from_numpy(np.stack(masks)).long())
         return {f"test/{name}": value for name, value in metrics.compute().items()}
 
     @torch.inference_mode()
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return predicted labels (N, H, W) for grey images (N, H, W) in [0, 1]."""
+        """Return predicted labels (N, H, W) for images (N, H, W, C) in [0, 1], C = 1 or 3."""
         self.model.eval()
         return self.model(self._to_input(images)).argmax(1).cpu().numpy()
 
@@ -118,4 +119,4 @@ class DownstreamTraining:
         return self.model.decode(levels)
 
     def _to_input(self, images: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(images[:, None]).to(self.device).expand(-1, 3, -1, -1)
+        return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)

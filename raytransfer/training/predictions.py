@@ -25,7 +25,7 @@ def draw_predictions(
 
     Args:
         path: Where to write.
-        images: Grey images (N, H, W) in [0, 1].
+        images: Images (N, H, W, C) in [0, 1], C = 1 or 3.
         masks: True labels (N, H, W).
         predictions: Predicted labels (N, H, W).
         class_names: One name per label, label 0 the background; at most 8.

@@ -171,20 +171,31 @@ def _level_numbers(levels: Sequence[int], count: int) -> list[int]:
     return list(dict.fromkeys(numbers))
 
 
-def _check_images(images: NDArray[np.float32]) -> None:
-    if images.ndim != 3 or len(images) < 2:
-        raise InputError(f"images must be (N, H, W) with N >= 2, got shape {images.shape}")
-    if not np.issubdtype(images.dtype, np.floating):
-        raise InputError(f"images must be floats in [0, 1], got {images.dtype}")
-    low, high = float(images.min()), float(images.max())
+class ImageSequence(Protocol):
+    """Images by index: an array (N, H, W, C), or anything that gives arrays (H, W, C)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[np.float32]: ...
+
+
+def _batch(images: ImageSequence, indices: list[int]) -> Tensor:
+    """Return images as (n, 3, H, W), after checking their form and range."""
+    batch = np.stack([images[index] for index in indices])
+    if batch.ndim != 4 or batch.shape[3] not in (1, 3):
+        raise InputError(f"images must be (H, W, 1) or (H, W, 3), got {batch.shape[1:]}")
+    if not np.issubdtype(batch.dtype, np.floating):
+        raise InputError(f"images must be floats in [0, 1], got {batch.dtype}")
+    low, high = float(batch.min()), float(batch.max())
     if not (low >= 0 and high <= 1):
         raise InputError(f"images must have values in [0, 1], got {low:g} to {high:g}")
+    return torch.from_numpy(batch).float().permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
 
 
 @torch.inference_mode()
 def score_encoder(
     encoder: LevelEncoder,
-    images: NDArray[np.float32],
+    images: ImageSequence,
     *,
     distances: Sequence[str] = ("cosine",),
     margins: Sequence[float] = (0.5,),
@@ -203,8 +214,8 @@ def score_encoder(
 
     Args:
         encoder: Put into evaluation mode and on `device`.
-        images: Grey target images (N, H, W), floats in [0, 1], N >= 2; given to the encoder as three equal
-            channels.
+        images: Two or more target images (H, W, C), floats in [0, 1], C = 3 or 1 (grey, given to the encoder
+            as three equal channels): an array (N, H, W, C) or another sequence.
         distances: Of "cosine", "l2", "pearson".
         margins: Margins of the hinge.
         levels: Encoder levels; from 1, or negative from the end.
@@ -221,7 +232,8 @@ def score_encoder(
         InputError: Fewer than two images, integer or out-of-range images, an unknown distance or level.
         ValueError: A score is undefined because a representation is zero, constant, NaN or infinite.
     """
-    _check_images(images)
+    if len(images) < 2:
+        raise InputError(f"images must be two or more, got {len(images)}")
     for distance in distances:
         _distance(distance)
     jitter = jitter or ColorJitter()
@@ -239,7 +251,7 @@ def score_encoder(
     carried: tuple[list[Tensor], list[Tensor]] | None = None  # both views of the item without a negative yet
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
-        batch = torch.from_numpy(images[indices]).to(device).float()[:, None].expand(-1, 3, -1, -1)
+        batch = _batch(images, indices).to(device)
         query, positive = (representations(batch, indices, view) for view in (0, 1))
         if carried is None:
             first = [p[:1] for p in positive]

@@ -8,16 +8,17 @@ from raytransfer.data.mni152 import GAP, TEST_BLOCK, TRAIN_BLOCK, split_of
 
 
 def test_slices_have_the_promised_form() -> None:
-    data = load_target(TargetConfig())
+    data = load_target("mni152", TargetConfig())
     assert data.class_names == ("background", "grey matter", "white matter")
-    for images, masks in ((data.train_images, data.train_masks), (data.test_images, data.test_masks)):
-        assert images.shape == masks.shape
-        assert images.shape[1:] == (64, 64)
+    for split in (data.train, data.test):
+        images, masks = split.images, split.masks
+        assert images.shape == (*masks.shape, 1)
+        assert masks.shape[1:] == (64, 64)
         assert (images.dtype, masks.dtype) == (np.float32, np.uint8)
         assert images.min() >= 0
         assert images.max() <= 1
         assert np.unique(masks).tolist() == [0, 1, 2]
-    assert len(data.train_images) > len(data.test_images) > 40
+    assert len(data.train) > len(data.test) > 40
 
 
 def test_train_and_test_blocks_are_apart_by_the_gap() -> None:
@@ -32,7 +33,7 @@ def test_train_and_test_blocks_are_apart_by_the_gap() -> None:
 def test_labels_at_full_resolution_are_the_templates_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the template's own 233 px nothing is averaged, so the labels must be its argmax."""
     monkeypatch.setattr("raytransfer.config._require_image_size", lambda name, pixels: None)
-    data = load_target(TargetConfig(image_size=233, slice_step=10))
+    data = load_target("mni152", TargetConfig(image_size=233, slice_step=10))
     grey, white = (
         np.asarray(load(resolution=1).dataobj, dtype=np.float64)
         for load in (datasets.load_mni152_gm_template, datasets.load_mni152_wm_template)
@@ -40,10 +41,10 @@ def test_labels_at_full_resolution_are_the_templates_own(monkeypatch: pytest.Mon
     tissue = (grey + white > 0.5).sum(axis=(1, 2))
     first = int(np.flatnonzero(tissue >= 0.05 * 233**2)[0])
     expected = np.argmax(np.stack([1 - grey[first] - white[first], grey[first], white[first]]), axis=0)
-    mask = np.rot90(data.train_masks[0], -1)  # (233, 233): the sagittal slice is 233 x 189, padded by 22
+    mask = np.rot90(data.train.masks[0], -1)  # (233, 233): the sagittal slice is 233 x 189, padded by 22
     assert np.array_equal(mask[:, 22 : 22 + 189], expected)
 
 
 def test_an_unknown_target_is_named() -> None:
     with pytest.raises(InputError, match="unknown target dataset 'mni': did you mean 'mni152'"):
-        load_target(TargetConfig(name="mni"))
+        load_target("mni", TargetConfig())

@@ -5,16 +5,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.config import StudyConfig
+from raytransfer.config import PretrainingConfig, StudyConfig
+from raytransfer.metrics import METRICS
 from raytransfer.report import answers, draw_answers, summary
-from raytransfer.results import Ledger, downstream_units, result_row, scoring_units
+from raytransfer.results import Ledger, configurations, downstream_units, result_row, scoring_units
 
-STUDY = StudyConfig(models=("unet-micro",), modes=("full", "decoder-only"), seeds=(0, 1))
-ENCODERS = {"unet-micro": {0: "a" * 64, 1: "b" * 64, 5: "c" * 64, 20: "d" * 64}}
+STUDY = StudyConfig(models=("unet-micro",), seeds=(0, 1), pretraining=PretrainingConfig(series=(0, 1, 5, 20)))
+ENCODERS = {("unet-micro", "simple"): {0: "a" * 64, 1: "b" * 64, 5: "c" * 64, 20: "d" * 64}}
 DICE = {0: (0.5, 0.7), 1: (0.7, 0.7), 5: (0.8, 0.8), 20: (0.7, 0.8)}
 SCORES = {  # epoch: (not pooled, pooled)
     0: (0.9, 0.5), 1: (0.6, 0.5), 5: (0.5, 0.6), 20: (0.7, 0.55),
 }  # fmt: skip
+
+
+def _trials() -> list:
+    return downstream_units(STUDY, configurations(STUDY), ENCODERS)
 
 
 @pytest.fixture
@@ -30,19 +35,19 @@ def ledger(tmp_path: Path) -> Ledger:
             key=unit.key, settings={}, seconds=1.0, encoder=unit.encoder, scheme="simple", epoch=unit.epoch,
             dataset="mni152", encoder_sha256=unit.encoder_sha256, scores=scores,
         ))  # fmt: skip
-    for unit in downstream_units(STUDY, ENCODERS):
-        dice = DICE[unit.epoch][unit.seed]
+    for unit in _trials():
+        dice = DICE[unit.configuration.epoch][unit.seed]
+        metrics = dict.fromkeys(METRICS, 0.5) | {"dice": dice, "jaccard": dice / (2 - dice)}
+        last = {"epoch": 1, "train/loss": 0.5, **{f"test/{name}": metrics[name] for name in METRICS}}
         ledger.append("downstream", result_row(
-            key=unit.key, settings={}, seconds=1.0, encoder="unet-micro", scheme="simple", epoch=unit.epoch,
-            model=unit.model, dataset="mni152", encoder_sha256=unit.encoder_sha256, mode=unit.mode,
-            seed=unit.seed, dice=dice, jaccard=dice / (2 - dice),
-            **{f"history_{name}": [dice] for name in ("train/loss", "test/dice", "test/jaccard")},
+            key=unit.key, settings={}, seconds=1.0, **vars(unit.configuration), encoder="unet-micro",
+            encoder_sha256=unit.encoder_sha256, seed=unit.seed, history=[last], **metrics,
         ))  # fmt: skip
     return ledger
 
 
 def _answers(ledger: Ledger) -> list:
-    return answers(ledger, scoring_units(STUDY, ENCODERS), list(downstream_units(STUDY, ENCODERS)))
+    return answers(ledger, scoring_units(STUDY, ENCODERS), _trials())
 
 
 def test_the_answer_is_what_a_person_computes_by_hand(ledger: Ledger) -> None:
@@ -73,7 +78,7 @@ def test_the_text_has_every_number(ledger: Ledger) -> None:
 
 
 def test_an_incomplete_group_gives_no_answer(ledger: Ledger) -> None:
-    trial = next(u for u in downstream_units(STUDY, ENCODERS) if u.mode == "full" and u.epoch == 5)
+    trial = next(u for u in _trials() if u.configuration.mode == "full" and u.configuration.epoch == 5)
     ledger.path("downstream", trial.key).unlink()
     assert [answer.mode for answer in _answers(ledger)] == ["decoder-only"]
 

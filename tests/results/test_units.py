@@ -10,22 +10,33 @@ from raytransfer.config import (
     StudyConfig,
     TargetConfig,
 )
-from raytransfer.results import downstream_units, pretraining_units, scoring_units
+from raytransfer.results import configurations, downstream_units, pretraining_units, scoring_units
 
-ENCODERS = {name: {0: "a" * 64, 5: "b" * 64} for name in ("unet-micro", "resnet-micro", "swin-micro")}
+ENCODERS = {
+    (name, scheme): {0: "a" * 64, 1: "b" * 64, 5: f"{scheme}-b" * 8}
+    for name in ("unet-micro", "resnet-micro", "swin-micro")
+    for scheme in ("simple", "advanced")
+}
+STUDY = StudyConfig(schemes=("simple", "advanced"))
+
+
+def _trials(study: StudyConfig, encoders: dict = ENCODERS) -> list:
+    return downstream_units(study, configurations(study), encoders)
 
 
 def _keys(study: StudyConfig) -> tuple[set, set, set]:
     return (
         {unit.key for unit in pretraining_units(study)},
         {unit.key for unit in scoring_units(study, ENCODERS)},
-        {unit.key for unit in downstream_units(study, ENCODERS)},
+        {unit.key for unit in _trials(study)},
     )
 
 
-def test_a_study_is_its_product() -> None:
-    pretrainings, scorings, trials = _keys(StudyConfig())
-    assert (len(pretrainings), len(scorings), len(trials)) == (3, 6, 3 * 2 * 2 * 2)
+def test_a_study_is_its_product_and_epoch_0_serves_all_schemes() -> None:
+    pretrainings, scorings, trials = _keys(STUDY)
+    assert (len(pretrainings), len(scorings)) == (3 * 2, 3 * 2 * 3)
+    assert len(list(configurations(STUDY))) == 3 * (1 + 2 * 5) * 2
+    assert len(trials) == 3 * (1 + 2 * 2) * 2 * 2, "of the checkpoints that are there"
 
 
 @pytest.mark.parametrize(
@@ -40,14 +51,13 @@ def test_a_study_is_its_product() -> None:
     ],
 )
 def test_a_key_moves_with_what_its_result_depends_on_and_nothing_else(change: dict, moved: tuple) -> None:
-    before, after = _keys(StudyConfig()), _keys(replace(StudyConfig(), **change))
+    before, after = _keys(STUDY), _keys(replace(STUDY, **change))
     assert tuple(not (a & b) for a, b in zip(before, after, strict=True)) == moved
     assert tuple(a == b for a, b in zip(before, after, strict=True)) == tuple(not m for m in moved)
 
 
 def test_new_weights_mean_new_scores_and_trials() -> None:
-    study = StudyConfig()
-    changed = {name: {0: "a" * 64, 5: "c" * 64} for name in ENCODERS}
-    before = {u.key for u in downstream_units(study, ENCODERS)}
-    after = {u.key for u in downstream_units(study, changed)}
-    assert len(before & after) == len(before) // 2, "epoch 0 keeps its results, epoch 5 does not"
+    changed = {key: {**series, 5: "c" * 64} for key, series in ENCODERS.items()}
+    before, after = ({unit.key for unit in _trials(STUDY, encoders)} for encoders in (ENCODERS, changed))
+    kept = {unit.key for unit in _trials(STUDY) if unit.configuration.epoch < 5}
+    assert before & after == kept

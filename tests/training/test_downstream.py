@@ -29,7 +29,7 @@ def test_frozen_means_frozen(target: SegmentationData, model: str) -> None:
     """No weight and no batch-norm statistic of the encoder moves, and no path is dropped."""
     training = _training(target, model, frozen=True)
     before = copy.deepcopy(training.model.state_dict())
-    images = torch.from_numpy(target.train_images[:2, None]).expand(-1, 3, -1, -1)
+    images = torch.from_numpy(target.train.images[:2]).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
     levels = training.model.encoder.eval().forward_levels(images)
     seen = []
     training.model.encoder.register_forward_pre_hook(lambda module, _: seen.append(module.training))
@@ -83,21 +83,21 @@ def test_training_learns(target: SegmentationData) -> None:
     assert losses[-1] < losses[0]
     metrics = training.evaluate()
     assert 0 <= metrics["test/jaccard"] <= metrics["test/dice"] <= 1
-    predictions = training.predict(target.test_images)
-    assert predictions.shape == target.test_masks.shape
+    predictions = training.predict(target.test.images)
+    assert predictions.shape == target.test.masks.shape
     assert set(np.unique(predictions)) <= {0, 1, 2}
 
 
 def test_the_dataset_is_not_changed(target: SegmentationData) -> None:
-    before = target.train_images.copy(), target.train_masks.copy()
+    before = target.train.images.copy(), target.train.masks.copy()
     _training(target).train_epoch()
-    assert np.array_equal(before[0], target.train_images)
-    assert np.array_equal(before[1], target.train_masks)
+    assert np.array_equal(before[0], target.train.images)
+    assert np.array_equal(before[1], target.train.masks)
 
 
 def test_the_picture_is_a_picture(target: SegmentationData, tmp_path) -> None:
     draw_predictions(
-        tmp_path / "p.png", target.test_images[:3], target.test_masks[:3], np.zeros((3, 64, 64), np.int64),
+        tmp_path / "p.png", target.test.images[:3], target.test.masks[:3], np.zeros((3, 64, 64), np.int64),
         class_names=target.class_names, title="three",
     )  # fmt: skip
     assert np.asarray(Image.open(tmp_path / "p.png")).std() > 10

@@ -44,7 +44,7 @@ def test_distances_are_scipys(distance: str, theirs: str) -> None:
 def test_the_pass_gives_what_the_definition_gives(encoder, images: np.ndarray) -> None:
     """Every choice of the streaming pass against `robustness` on whole arrays of representations."""
     order = np.random.default_rng(3).permutation(len(images)).tolist()
-    batch = torch.from_numpy(images)[:, None].expand(-1, 3, -1, -1)
+    batch = torch.from_numpy(images).permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
     jitter = ColorJitter()
     with torch.inference_mode():
         views = [
@@ -120,8 +120,9 @@ class _Constant(torch.nn.Module):
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        (lambda a: a[:1], {}, "N >= 2"),
-        (lambda a: a[:, :, :, None], {}, r"\(N, H, W\)"),
+        (lambda a: a[:1], {}, "two or more, got 1"),
+        (lambda a: a[:, :, :, 0], {}, r"\(H, W, 1\) or \(H, W, 3\)"),
+        (lambda a: a[:, :, :, [0, 0]], {}, r"\(H, W, 1\) or \(H, W, 3\)"),
         (lambda a: (a * 255).astype(np.uint8), {}, "floats in"),
         (lambda a: a * 255, {}, r"values in \[0, 1\]"),
         (lambda a: np.where(a > 0.5, np.nan, a), {}, r"values in \[0, 1\]"),
