@@ -2,34 +2,61 @@
 
 Question: does the robustness of a checkpoint on the target images tell how well it will segment them?
 Command:  python experiments/grid.py --preset demo
+          python experiments/grid.py --preset thesis --dry-run    (what the thesis's whole study would cost)
 Cost:     18 checkpoints x {full, decoder only} x 2 seeds = 72 trainings of 8 epochs, and first what they
-          need (pretraining, scores): about six minutes on two CPU cores.
+          need (pretraining, scores): about seven minutes on two CPU cores.
 Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLflow run per trial.
 """
 
 import sys
+from itertools import product
 
 from presets import PRESETS
 from pretrain import run as pretrain
 from robustness import run as score
+from tabulate import tabulate
 
 from raytransfer.cli import Session, main
-from raytransfer.config import InputError
+from raytransfer.config import InputError, StudyConfig
+from raytransfer.data import target_problem, training_items
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary
 from raytransfer.results import configurations, downstream_units
+from raytransfer.training.cost import seconds_per_image
+
+
+def plan(study: StudyConfig) -> int:
+    """List the configurations of a study, and what they cost at the speed of this machine."""
+    wanted = list(configurations(study))
+    for configuration in wanted:
+        print(configuration.name)
+    seeds = len(study.seeds)
+    print(f"\n{len(wanted)} configurations x {seeds} seeds = {len(wanted) * seeds} trials\n")
+    rows, total = [], 0.0
+    for model, mode in product(study.models, study.modes):
+        speed = seconds_per_image(model, study.downstream, frozen=mode == "decoder-only")
+        for dataset in study.datasets:
+            trials = seeds * sum((c.model, c.mode, c.dataset) == (model, mode, dataset) for c in wanted)
+            images = study.downstream.epochs * training_items(dataset, study.target)
+            hours = trials * images * speed / 3600
+            total += hours
+            rows.append([model, mode, dataset, trials, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.1f}"])
+    headers = ["model", "mode", "dataset", "trials", "images per trial", "images/s", "hours"]
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    print(f"total: {total:,.1f} hours of training, one trial at a time at the speed just measured on this machine")
+    for problem in filter(None, (target_problem(name, study.target) for name in study.datasets)):
+        print(f"missing: {problem}", file=sys.stderr)
+    return 0
 
 
 def experiment(session: Session) -> int:
     """Make what is missing, from pretraining to the last trial, and print the answer."""
     storage, tracker = session.storage, session.tracker
     encoders = pretrain(session)
-    scorings = score(session, encoders)
-    wanted = list(configurations(session.study))
-    trials = downstream_units(session.study, wanted, encoders)
+    trials = downstream_units(session.study, configurations(session.study), encoders)
     if not trials:
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
-
+    scorings = score(session, encoders)
     failed = train_grid(trials, storage, tracker)
     found = answers(storage.ledger, scorings, trials)
     if found:
@@ -43,4 +70,4 @@ def experiment(session: Session) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, PRESETS, experiment))
+    sys.exit(main(__doc__, PRESETS, experiment, plan=plan))

@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 
-from raytransfer.config import DownstreamConfig, PretrainingConfig, SourceConfig, StudyConfig, TargetConfig
+from raytransfer.config import (
+    DownstreamConfig,
+    PretrainingConfig,
+    ResourcesConfig,
+    SourceConfig,
+    StudyConfig,
+    TargetConfig,
+)
 
 
 def demo() -> StudyConfig:
@@ -22,4 +29,20 @@ def smoke() -> StudyConfig:
     )
 
 
-PRESETS: dict[str, Callable[[], StudyConfig]] = {"demo": demo, "smoke": smoke}
+def thesis() -> StudyConfig:
+    """The thesis's study as it was run: 342 configurations, five seeds, a GPU per trial."""
+    return StudyConfig(
+        models=("unet", "resnet50-attention-unet", "swin-unet"),
+        datasets=("acdc", "covid-qu-ex", "idrid"),
+        schemes=("simple", "advanced"),
+        seeds=(123124, 123125, 123126, 123127, 123128),
+        source=SourceConfig(name="imagenet", root="data/imagenet", image_size=224),
+        reference_recipes=True,
+        downstream=DownstreamConfig(epochs=150, batch_size=24),
+        resources=ResourcesConfig(
+            cpus_per_worker=8, gpu_pretraining=True, cpus_per_trial=4, gpus_per_trial=1
+        ),
+    )
+
+
+PRESETS: dict[str, Callable[[], StudyConfig]] = {"demo": demo, "smoke": smoke, "thesis": thesis}

@@ -189,6 +189,7 @@ class ResourcesConfig:
 
 
 MODES = ("full", "decoder-only")
+KEPT_BY_REFERENCE_RECIPES = ("num_workers", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +206,9 @@ class StudyConfig:
     source: SourceConfig = setting(SourceConfig, "source data")
     target: TargetConfig = setting(TargetConfig, "target data")
     pretraining: PretrainingConfig = setting(PretrainingConfig, "pretraining recipe")
+    reference_recipes: bool = setting(
+        False, "whether the thesis's own recipe of each encoder and scheme stands in for `pretraining`"
+    )
     robustness: RobustnessConfig = setting(RobustnessConfig, "robustness indicator")
     downstream: DownstreamConfig = setting(DownstreamConfig, "downstream recipe")
     resources: ResourcesConfig = setting(ResourcesConfig, "cluster resources per process")
@@ -218,6 +222,14 @@ class StudyConfig:
         for mode in self.modes:
             if mode not in MODES:
                 raise unknown_name("mode", mode, MODES)
+        if self.reference_recipes:
+            kept = {name: getattr(self.pretraining, name) for name in KEPT_BY_REFERENCE_RECIPES}
+            standard = dataclasses.replace(PretrainingConfig(), **kept)
+            for key, value, _ in describe(self.pretraining):
+                _require(
+                    value == getattr(standard, key),
+                    f"pretraining.{key}", value, "left alone with reference_recipes=true, which sets it",
+                )  # fmt: skip
 
 
 def _check_type(name: str, value: object, annotation: Any) -> Any:

@@ -6,12 +6,19 @@ so a series that is made again differently, or other data of the same name, do n
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from raytransfer.config import PretrainingConfig, StudyConfig, digest, to_dict
+from raytransfer.config import (
+    KEPT_BY_REFERENCE_RECIPES,
+    PretrainingConfig,
+    StudyConfig,
+    digest,
+    to_dict,
+)
 from raytransfer.data import target_identity
 from raytransfer.models import encoder_of
+from raytransfer.training.recipes import reference_recipe
 
 Encoders = Mapping[tuple[str, str], Mapping[int, str]]
 """(encoder, scheme) -> pretraining epoch -> SHA-256 of the weights."""
@@ -34,7 +41,11 @@ class PretrainingUnit:
     @property
     def recipe(self) -> PretrainingConfig:
         """The recipe of this encoder and scheme."""
-        return self.study.pretraining
+        given = self.study.pretraining
+        if not self.study.reference_recipes:
+            return given
+        kept = {name: getattr(given, name) for name in KEPT_BY_REFERENCE_RECIPES}
+        return replace(reference_recipe(self.encoder, self.scheme), **kept)
 
     @property
     def settings(self) -> dict[str, Any]:
