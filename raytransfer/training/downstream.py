@@ -97,13 +97,19 @@ class DownstreamTraining:
         return {"train/loss": summed / len(order)}
 
     def evaluate(self) -> dict[str, float]:
-        """Return {"test/dice", "test/jaccard"} over the test images; see `SegmentationMetrics`."""
-        metrics = SegmentationMetrics(len(self.data.class_names))
+        """Return {"test/<name>"} over the test images for every name in `metrics.segmentation.METRICS`.
+
+        See `SegmentationMetrics` for what they are; a NaN is a metric that the test images do not define.
+
+        Raises:
+            ValueError: The network gives NaN.
+        """
+        metrics = SegmentationMetrics(len(self.data.class_names), device=self.device)
         masks = self.data.test_masks
         for start in range(0, len(masks), self.config.batch_size):
             batch = slice(start, start + self.config.batch_size)
-            predictions = self.predict(self.data.test_images[batch])
-            metrics.update(torch.from_numpy(predictions), torch.from_numpy(masks[batch].astype(np.int64)))
+            probabilities = self._probabilities(self.data.test_images[batch])
+            metrics.update(probabilities, torch.from_numpy(masks[batch].astype(np.int64)))
         return {f"test/{name}": value for name, value in metrics.compute().items()}
 
     @torch.inference_mode()
@@ -111,6 +117,11 @@ class DownstreamTraining:
         """Return predicted labels (N, H, W) for grey images (N, H, W) in [0, 1]."""
         self.model.eval()
         return self.model(self._to_input(images)).argmax(1).cpu().numpy()
+
+    @torch.inference_mode()
+    def _probabilities(self, images: NDArray[np.float32]) -> Tensor:
+        self.model.eval()
+        return self.model(self._to_input(images)).softmax(1)
 
     def _forward(self, images: Tensor) -> Tensor:
         with torch.set_grad_enabled(not self.frozen):
