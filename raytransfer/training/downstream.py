@@ -98,13 +98,19 @@ class DownstreamTraining:
         return {"train/loss": summed / len(order)}
 
     def evaluate(self) -> dict[str, float]:
-        """Return {"test/dice", "test/jaccard"} over the test images; see `SegmentationMetrics`."""
-        metrics = SegmentationMetrics(len(self.data.class_names))
+        """Return {"test/<name>"} over the test images for every name in `raytransfer.metrics.METRICS`.
+
+        See `SegmentationMetrics` for what they are; a NaN is a metric that the test images do not define.
+
+        Raises:
+            ValueError: The network gives NaN.
+        """
+        metrics = SegmentationMetrics(len(self.data.class_names), device=self.device)
         test, size = self.data.test, self.config.batch_size
         for start in range(0, len(test), size):
             images, masks = zip(*(test[i] for i in range(start, min(start + size, len(test)))), strict=True)
-            predictions = self.predict(np.stack(images))
-            metrics.update(torch.from_numpy(predictions), torch.from_numpy(np.stack(masks)).long())
+            probabilities = self._probabilities(np.stack(images))
+            metrics.update(probabilities, torch.from_numpy(np.stack(masks)).long())
         return {f"test/{name}": value for name, value in metrics.compute().items()}
 
     @torch.inference_mode()
@@ -112,6 +118,11 @@ class DownstreamTraining:
         """Return predicted labels (N, H, W) for images (N, H, W, C) in [0, 1], C = 1 or 3."""
         self.model.eval()
         return self.model(self._to_input(images)).argmax(1).cpu().numpy()
+
+    @torch.inference_mode()
+    def _probabilities(self, images: NDArray[np.float32]) -> Tensor:
+        self.model.eval()
+        return self.model(self._to_input(images)).softmax(1)
 
     def _forward(self, images: Tensor) -> Tensor:
         with torch.set_grad_enabled(not self.frozen):
