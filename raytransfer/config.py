@@ -101,6 +101,10 @@ class PretrainingConfig:
     weight_decay: float = setting(0.05, "weight decay of AdamW")
     warmup_epochs: int = setting(2, "epochs of linear warm-up from 1e-6 times the base rate")
     label_smoothing: float = setting(0.1, "label smoothing of the cross-entropy, in [0, 1)")
+    stochastic_depth: float = setting(
+        0.0, "rate of the last block's stochastic depth (resnet50, swin), in [0, 1)"
+    )
+    chunk_size: int = setting(0, "most images of a worker in one forward pass; 0: its whole share of a batch")
     num_workers: int = setting(2, "data-parallel workers (Ray Train)")
     seed: int = setting(0, "seed of initialisation, order and augmentation")
 
@@ -125,6 +129,11 @@ class PretrainingConfig:
         _require(
             0 <= self.label_smoothing < 1, "pretraining.label_smoothing", self.label_smoothing, "in [0, 1)"
         )
+        _require(
+            0 <= self.stochastic_depth < 1,
+            "pretraining.stochastic_depth", self.stochastic_depth, "in [0, 1)",
+        )  # fmt: skip
+        _require(self.chunk_size >= 0, "pretraining.chunk_size", self.chunk_size, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from importlib.util import find_spec
 from typing import Any, Generic, TypeVar
 
 from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
-from raytransfer.data.arrays import ClassificationData, SegmentationData
+from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.classification import ClassificationData
 from raytransfer.data.mni152 import load_mni152
 from raytransfer.data.photographs import load_photographs
 

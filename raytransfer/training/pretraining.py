@@ -1,6 +1,7 @@
 """The pretraining loop: one process, or one of several data-parallel ones; plain torch."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -67,17 +68,21 @@ class Pretraining:
     ) -> None:
         self.config, self.data, self.scheme, self.rank, self.device = config, data, scheme, rank, device
         self.epoch = 0
-        self._steps = len(data.train_images) // config.batch_size
+        self._steps = len(data.train) // config.batch_size
         if self._steps == 0:
             raise InputError(
-                f"pretraining.batch_size={config.batch_size} is more than the {len(data.train_images)} "
-                "training images"
+                f"pretraining.batch_size={config.batch_size} is more than the {len(data.train)} training images"
             )
+        options = {"stochastic_depth": config.stochastic_depth} if config.stochastic_depth > 0 else {}
         with seeded(config.seed):
-            self.classifier = EncoderClassifier(create_encoder(encoder), len(data.class_names)).to(device)
+            network = create_encoder(encoder, **options)
+            self.classifier = EncoderClassifier(network, len(data.class_names)).to(device)
         self._model = parallel(self.classifier)
         self._optimizer = torch.optim.AdamW(
-            self.classifier.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self.classifier.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.999),
+            weight_decay=config.weight_decay,
         )
         self._schedule = warmup_cosine(
             self._optimizer,
@@ -104,10 +109,10 @@ class Pretraining:
             FloatingPointError: The loss is NaN or infinite.
         """
         config, data = self.config, self.data
-        order = np.random.default_rng([config.seed, self.epoch]).permutation(len(data.train_images))
+        order = np.random.default_rng([config.seed, self.epoch]).permutation(len(data.train))
         augment = pretraining_augmentation(
             self.scheme,
-            image_size=data.train_images.shape[1],
+            image_size=data.image_size,
             seed=derived_seed(config.seed, self.epoch, self.rank),
         )
         share = config.batch_size // config.num_workers
@@ -118,21 +123,41 @@ class Pretraining:
             for step in range(self._steps):
                 start = step * config.batch_size + self.rank * share
                 chosen = order[start : start + share]
-                images = np.stack([augment(image=data.train_images[i])["image"] for i in chosen])
-                labels = torch.from_numpy(data.train_labels[chosen]).to(self.device)
-                logits = self._model(self._to_input(images))
-                loss = self._loss(logits, labels)
+                images = np.stack([augment(image=data.train.image(i))["image"] for i in chosen])
+                labels = torch.from_numpy(data.train.labels[chosen]).to(self.device)
                 self._optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                totals += self._accumulate_gradients(self._to_input(images), labels)
                 self._optimizer.step()
                 rate = float(self._schedule.get_last_lr()[0])
                 self._schedule.step()
-                totals += _totals(loss.detach(), logits.detach(), labels)[:3]
         self.epoch += 1
         count, summed_loss, top1 = _summed_over_processes(totals).tolist()
         if not np.isfinite(summed_loss):
             raise FloatingPointError(f"pretraining loss is {summed_loss} in epoch {self.epoch}")
         return {"train/loss": summed_loss / count, "train/top1": top1 / count, "learning_rate": rate}
+
+    def _accumulate_gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Add the gradient of the mean loss of a step's images, chunk by chunk; return the totals.
+
+        Every chunk weighs as much as it has images, so the sum is the gradient of the whole share, but for
+        batch norm, whose statistics are each chunk's. (The reference cleared the gradients before the last
+        chunk and so trained on that one alone.)
+        """
+        count, size = len(images), self.config.chunk_size or len(images)
+        totals = torch.zeros(3, dtype=torch.float64)
+        for start in range(0, count, size):
+            chunk, targets = images[start : start + size], labels[start : start + size]
+            with self._synchronising(start + size >= count):
+                logits = self._model(chunk)
+                loss = self._loss(logits, targets)
+                (loss * (len(chunk) / count)).backward()
+            totals += _totals(loss.detach(), logits.detach(), targets)[:3]
+        return totals
+
+    def _synchronising(self, last: bool) -> AbstractContextManager[Any]:
+        """Let processes exchange gradients in a step's last chunk only."""
+        no_sync = getattr(self._model, "no_sync", None)
+        return nullcontext() if last or no_sync is None else no_sync()
 
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
@@ -140,11 +165,12 @@ class Pretraining:
         data, config = self.data, self.config
         totals = torch.zeros(4, dtype=torch.float64)
         self.classifier.eval()
-        mine = np.arange(self.rank, len(data.val_images), config.num_workers)
+        mine = np.arange(self.rank, len(data.val), config.num_workers)
         for start in range(0, len(mine), config.batch_size):
             chosen = mine[start : start + config.batch_size]
-            labels = torch.from_numpy(data.val_labels[chosen]).to(self.device)
-            logits = self.classifier(self._to_input(data.val_images[chosen]))
+            labels = torch.from_numpy(data.val.labels[chosen]).to(self.device)
+            images = np.stack([data.val.image(i) for i in chosen])
+            logits = self.classifier(self._to_input(images))
             totals += _totals(self._loss(logits, labels), logits, labels)
         count, loss, top1, top5 = _summed_over_processes(totals).tolist()
         return {"val/loss": loss / count, "val/top1": top1 / count, "val/top5": top5 / count}

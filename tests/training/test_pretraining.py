@@ -50,9 +50,9 @@ def test_evaluation_counts_every_validation_image_once(source: ClassificationDat
     training = Pretraining("unet-micro", "simple", RECIPE, source)
     metrics = training.evaluate()
     with torch.inference_mode():
-        images = torch.from_numpy(source.val_images).permute(0, 3, 1, 2) / 255
+        images = torch.from_numpy(source.val.images).permute(0, 3, 1, 2) / 255
         logits = training.classifier.eval()(images)
-        labels = torch.from_numpy(source.val_labels)
+        labels = torch.from_numpy(source.val.labels)
         loss = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
     assert metrics["val/loss"] == pytest.approx(float(loss), abs=1e-5)
     assert metrics["val/top1"] == pytest.approx(float((logits.argmax(1) == labels).double().mean()))
