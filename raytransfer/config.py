@@ -179,12 +179,14 @@ class ResourcesConfig:
 
     cpus_per_worker: float = setting(1, "CPU cores of one pretraining worker")
     gpu_pretraining: bool = setting(False, "whether each pretraining worker takes a GPU")
+    loader_workers: int = setting(0, "processes per pretraining worker that read images ahead; 0: itself")
     cpus_per_trial: float = setting(1, "CPU cores of one scoring or downstream trial")
     gpus_per_trial: float = setting(0, "GPUs of one scoring or downstream trial; fractions share one")
 
     def __post_init__(self) -> None:
         for name in ("cpus_per_worker", "cpus_per_trial"):
             _require(getattr(self, name) > 0, f"resources.{name}", getattr(self, name), "positive")
+        _require(self.loader_workers >= 0, "resources.loader_workers", self.loader_workers, "at least 0")
         _require(self.gpus_per_trial >= 0, "resources.gpus_per_trial", self.gpus_per_trial, "at least 0")
 
 

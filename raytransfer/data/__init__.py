@@ -7,11 +7,18 @@ from typing import Any, Generic, TypeVar
 
 from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
 from raytransfer.data.arrays import SegmentationData
-from raytransfer.data.classification import ClassificationData
+from raytransfer.data.classification import ClassificationData, ImageSource
 from raytransfer.data.mni152 import load_mni152
 from raytransfer.data.photographs import load_photographs
 
-__all__ = ["ClassificationData", "SegmentationData", "check_data", "load_source", "load_target"]
+__all__ = [
+    "ClassificationData",
+    "ImageSource",
+    "SegmentationData",
+    "check_data",
+    "load_source",
+    "load_target",
+]
 
 Loader = TypeVar("Loader")
 

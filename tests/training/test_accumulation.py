@@ -21,10 +21,11 @@ def _step(
     chunk_size: int,
     parallel: Callable[[nn.Module], nn.Module] = lambda model: model,
     encoder: str = "swin-micro",
+    scheme: str = "simple",
 ) -> tuple[float, dict[str, torch.Tensor]]:
     """Return the loss and the gradients of one step over all 80 images."""
     recipe = replace(ONE_STEP, chunk_size=chunk_size)
-    training = Pretraining(encoder, "simple", recipe, source, parallel=parallel)
+    training = Pretraining(encoder, scheme, recipe, source, parallel=parallel)
     loss = training.train_epoch()["train/loss"]
     return loss, {name: p.grad for name, p in training.classifier.named_parameters() if p.grad is not None}
 
@@ -41,6 +42,15 @@ def test_chunks_give_the_gradient_of_the_whole(source: ClassificationData, whole
     assert gradients.keys() == whole[1].keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, whole[1][name], rtol=0, atol=1e-6)
+
+
+def test_mixed_batches_are_chunked_after_the_mixing(source: ClassificationData) -> None:
+    (loss, gradients), (chunked_loss, chunked) = (
+        _step(source, chunk_size, scheme="advanced") for chunk_size in (0, 33)
+    )
+    assert chunked_loss == pytest.approx(loss, abs=1e-6)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(chunked[name], gradient, rtol=0, atol=1e-6)
 
 
 class _Counting(nn.Module):
@@ -80,5 +90,5 @@ def test_chunks_under_distributed_data_parallel(source: ClassificationData, whol
 def test_stochastic_depth_reaches_the_encoder(source: ClassificationData) -> None:
     training = Pretraining("resnet50", "simple", replace(ONE_STEP, stochastic_depth=0.1), source)
     assert training.encoder.options["stochastic_depth"] == 0.1
-    with pytest.raises(InputError, match="encoder 'unet-micro' does not take {'stochastic_depth': 0.1}"):
+    with pytest.raises(InputError, match=r"encoder 'unet-micro' does not take {'stochastic_depth': 0\.1}"):
         Pretraining("unet-micro", "simple", replace(ONE_STEP, stochastic_depth=0.1), source)

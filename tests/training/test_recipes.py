@@ -65,7 +65,7 @@ def test_the_learning_rates_are_the_reference_curves(shared: Path, curve: str) -
 
 
 def test_other_pretrainings_are_named() -> None:
-    with pytest.raises(InputError, match="unknown encoder of the reference recipes 'resnet'.*'resnet50'"):
+    with pytest.raises(InputError, match=r"unknown encoder of the reference recipes 'resnet'.*'resnet50'"):
         reference_recipe("resnet", "simple")
     with pytest.raises(InputError, match="unknown pretraining scheme 'dino'"):
         reference_recipe("unet", "dino")
