@@ -66,10 +66,11 @@ class SourceConfig:
     """The source data: what encoders are pretrained on."""
 
     name: str = setting("photographs", "source dataset")
+    root: str = setting("", "imagenet: folder that holds train/<class>/* and val/<class>/*")
     image_size: int = setting(64, "side of the square images, pixels")
-    train_per_class: int = setting(48, "training images drawn per class")
-    val_per_class: int = setting(16, "validation images drawn per class")
-    seed: int = setting(0, "seed of the draw of the crops")
+    train_per_class: int = setting(48, "photographs: training images drawn per class")
+    val_per_class: int = setting(16, "photographs: validation images drawn per class")
+    seed: int = setting(0, "photographs: seed of the draw of the crops")
 
     def __post_init__(self) -> None:
         _require_image_size("source.image_size", self.image_size)
