@@ -37,6 +37,9 @@ def reference_recipe(encoder: str, scheme: str) -> PretrainingConfig:
     largest divisor, which is what this gives. Of 1,281,167 images, 312 batches of 4096 make an epoch here;
     the thesis kept the incomplete 313th.
 
+    The number of workers and the seed are the defaults, for `dataclasses.replace` to change. With batch norm,
+    the images of one forward pass count: how many devices shared a batch of the thesis is not published.
+
     Args:
         encoder: "unet", "resnet50" or "swin".
         scheme: "simple" or "advanced".
