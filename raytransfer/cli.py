@@ -103,7 +103,7 @@ def _parser(doc: str, presets: Presets, *, can_plan: bool) -> argparse.ArgumentP
 
 
 def _check_names(study: StudyConfig) -> None:
-    check_data(study.source, study.datasets)
+    check_data(study.source, study.datasets, study.target)
     for kind, name, known in (
         *(("pretraining scheme", scheme, SCHEMES) for scheme in study.schemes),
         ("distance", study.robustness.distance, DISTANCES),

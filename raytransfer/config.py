@@ -72,10 +72,11 @@ class SourceConfig:
     """The source data: what encoders are pretrained on."""
 
     name: str = setting("photographs", "source dataset")
+    root: str = setting("", "imagenet: folder that holds train/<class>/* and val/<class>/*")
     image_size: int = setting(64, "side of the square images, pixels")
-    train_per_class: int = setting(48, "training images drawn per class")
-    val_per_class: int = setting(16, "validation images drawn per class")
-    seed: int = setting(0, "seed of the draw of the crops")
+    train_per_class: int = setting(48, "photographs: training images drawn per class")
+    val_per_class: int = setting(16, "photographs: validation images drawn per class")
+    seed: int = setting(0, "photographs: seed of the draw of the crops")
 
     def __post_init__(self) -> None:
         _require_image_size("source.image_size", self.image_size)
@@ -110,6 +111,10 @@ class PretrainingConfig:
     weight_decay: float = setting(0.05, "weight decay of AdamW")
     warmup_epochs: int = setting(2, "epochs of linear warm-up from 1e-6 times the base rate")
     label_smoothing: float = setting(0.1, "label smoothing of the cross-entropy, in [0, 1)")
+    stochastic_depth: float = setting(
+        0.0, "rate of the last block's stochastic depth (resnet50, swin), in [0, 1)"
+    )
+    chunk_size: int = setting(0, "most images of a worker in one forward pass; 0: its whole share of a batch")
     num_workers: int = setting(2, "data-parallel workers (Ray Train)")
     seed: int = setting(0, "seed of initialisation, order and augmentation")
 
@@ -134,6 +139,11 @@ class PretrainingConfig:
         _require(
             0 <= self.label_smoothing < 1, "pretraining.label_smoothing", self.label_smoothing, "in [0, 1)"
         )
+        _require(
+            0 <= self.stochastic_depth < 1,
+            "pretraining.stochastic_depth", self.stochastic_depth, "in [0, 1)",
+        )  # fmt: skip
+        _require(self.chunk_size >= 0, "pretraining.chunk_size", self.chunk_size, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,12 +189,14 @@ class ResourcesConfig:
 
     cpus_per_worker: float = setting(1, "CPU cores of one pretraining worker")
     gpu_pretraining: bool = setting(False, "whether each pretraining worker takes a GPU")
+    loader_workers: int = setting(0, "processes per pretraining worker that read images ahead; 0: itself")
     cpus_per_trial: float = setting(1, "CPU cores of one scoring or downstream trial")
     gpus_per_trial: float = setting(0, "GPUs of one scoring or downstream trial; fractions share one")
 
     def __post_init__(self) -> None:
         for name in ("cpus_per_worker", "cpus_per_trial"):
             _require(getattr(self, name) > 0, f"resources.{name}", getattr(self, name), "positive")
+        _require(self.loader_workers >= 0, "resources.loader_workers", self.loader_workers, "at least 0")
         _require(self.gpus_per_trial >= 0, "resources.gpus_per_trial", self.gpus_per_trial, "at least 0")
 
 

@@ -7,27 +7,6 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassificationData:
-    """Labelled source images, split for training and validation.
-
-    Attributes:
-        name: Dataset name.
-        class_names: One name per label.
-        train_images: uint8 (N, H, W, 3), value range [0, 255].
-        train_labels: int64 (N,), values 0 .. C - 1.
-        val_images: As `train_images`, from regions disjoint from the training images'.
-        val_labels: As `train_labels`.
-    """
-
-    name: str
-    class_names: tuple[str, ...]
-    train_images: NDArray[np.uint8]
-    train_labels: NDArray[np.int64]
-    val_images: NDArray[np.uint8]
-    val_labels: NDArray[np.int64]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Split:
     """Images with label maps; an item is a whole image, or a window of one.
 

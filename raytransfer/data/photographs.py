@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from raytransfer.config import SourceConfig
-from raytransfer.data.arrays import ClassificationData
+from raytransfer.data.classification import ArrayImages, ClassificationData
 
 PHOTOGRAPHS = {
     "skimage.data": (
@@ -79,8 +79,7 @@ def load_photographs(config: SourceConfig) -> ClassificationData:
     return ClassificationData(
         name="photographs",
         class_names=tuple(file.split("/")[-1].split(".")[0] for _, file in files),
-        train_images=np.stack(splits[0]),
-        train_labels=np.repeat(classes, counts[0]),
-        val_images=np.stack(splits[1]),
-        val_labels=np.repeat(classes, counts[1]),
+        train=ArrayImages(images=np.stack(splits[0]), labels=np.repeat(classes, counts[0])),
+        val=ArrayImages(images=np.stack(splits[1]), labels=np.repeat(classes, counts[1])),
+        image_size=config.image_size,
     )

@@ -34,6 +34,7 @@ def pretraining_worker(job: dict[str, Any]) -> None:
         ray.get(job["data"]),
         rank=rank,
         device=ray.train.torch.get_device(),
+        loader_workers=unit.study.resources.loader_workers,
         parallel=ray.train.torch.prepare_model,
     )
     state = _resume_state(unit, series)

@@ -49,11 +49,13 @@ class PretrainingUnit:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything the encoders depend on, as plain JSON values."""
+        """Everything the encoders depend on, as plain JSON values; where source files lie is left out."""
+        source = to_dict(self.study.source)
+        del source["root"]
         return {
             "encoder": self.encoder,
             "scheme": self.scheme,
-            "source": to_dict(self.study.source),
+            "source": source,
             "pretraining": to_dict(self.recipe),
         }
 

@@ -1,6 +1,7 @@
 """The pretraining loop: one process, or one of several data-parallel ones; plain torch."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ from torch import Tensor, distributed, nn
 
 from raytransfer.config import InputError, PretrainingConfig
 from raytransfer.data import ClassificationData
-from raytransfer.data.augmentation import pretraining_augmentation
+from raytransfer.data.augmentation import batch_augmentation, image_augmentation, image_evaluation
 from raytransfer.models import Encoder, create_encoder
+from raytransfer.training.batches import BATCH_STREAM, read_batches
 from raytransfer.training.schedules import warmup_cosine
-from raytransfer.training.seeding import derived_seed, seeded
+from raytransfer.training.seeding import seeded
 
 
 class EncoderClassifier(nn.Module):
@@ -38,8 +40,10 @@ class EncoderClassifier(nn.Module):
 class Pretraining:
     """One pretraining, epoch by epoch.
 
-    The order of the images, their augmentation and the initialisation are functions of the seed, the epoch
-    and the rank alone, so a pretraining that goes on from `state_dict` gives the numbers it would have given.
+    Initialisation is a function of the seed; the order of the images of (seed, epoch); an image's crop, flip
+    and RandAugment of (seed, epoch, index); mixing and erasing of (seed, epoch, rank, step); stochastic depth
+    of (seed, epoch, rank). So a pretraining that goes on from `state_dict` gives the numbers it would have
+    given, and so does one whose images other processes read.
 
     Args:
         encoder: Name for `create_encoder`.
@@ -48,10 +52,12 @@ class Pretraining:
         data: The source data.
         rank: This process among the data-parallel ones.
         device: Where to train.
+        loader_workers: Processes that read and augment images; 0 does it in this one.
         parallel: Wraps the classifier for data parallelism, for example in DistributedDataParallel.
 
     Raises:
-        InputError: There is no such encoder or scheme, or fewer training images than `batch_size`.
+        InputError: There is no such encoder or scheme, or fewer training images than `batch_size`, or
+            "advanced", which mixes images in pairs, has an odd number of them per worker.
     """
 
     def __init__(
@@ -63,21 +69,38 @@ class Pretraining:
         *,
         rank: int = 0,
         device: str | torch.device = "cpu",
+        loader_workers: int = 0,
         parallel: Callable[[nn.Module], nn.Module] = lambda model: model,
     ) -> None:
-        self.config, self.data, self.scheme, self.rank, self.device = config, data, scheme, rank, device
+        self.config, self.data, self.rank, self.device = config, data, rank, device
+        self.loader_workers = loader_workers
         self.epoch = 0
-        self._steps = len(data.train_images) // config.batch_size
+        self._share = config.batch_size // config.num_workers
+        self._augment_image = image_augmentation(scheme, image_size=data.image_size)
+        self._augment_batch = batch_augmentation(scheme, num_classes=len(data.class_names), device=device)
+        if scheme == "advanced" and self._share % 2:
+            raise InputError(
+                f"pretraining.batch_size={config.batch_size} gives each of {config.num_workers} workers "
+                f"{self._share} images, an odd number, but scheme 'advanced' mixes them in pairs"
+            )
+        self._steps = len(data.train) // config.batch_size
         if self._steps == 0:
             raise InputError(
-                f"pretraining.batch_size={config.batch_size} is more than the {len(data.train_images)} "
+                f"pretraining.batch_size={config.batch_size} is more than the {len(data.train)} "
                 "training images"
             )
+        options: dict[str, Any] = (
+            {"stochastic_depth": config.stochastic_depth} if config.stochastic_depth > 0 else {}
+        )
         with seeded(config.seed):
-            self.classifier = EncoderClassifier(create_encoder(encoder), len(data.class_names)).to(device)
+            network = create_encoder(encoder, **options)
+            self.classifier = EncoderClassifier(network, len(data.class_names)).to(device)
         self._model = parallel(self.classifier)
         self._optimizer = torch.optim.AdamW(
-            self.classifier.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self.classifier.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.999),
+            weight_decay=config.weight_decay,
         )
         self._schedule = warmup_cosine(
             self._optimizer,
@@ -103,49 +126,75 @@ class Pretraining:
         Raises:
             FloatingPointError: The loss is NaN or infinite.
         """
-        config, data = self.config, self.data
-        order = np.random.default_rng([config.seed, self.epoch]).permutation(len(data.train_images))
-        augment = pretraining_augmentation(
-            self.scheme,
-            image_size=data.train_images.shape[1],
-            seed=derived_seed(config.seed, self.epoch, self.rank),
+        seed, epoch, rank = self.config.seed, self.epoch, self.rank
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.data.train))
+        starts = np.arange(self._steps) * self.config.batch_size + rank * self._share
+        batches = read_batches(
+            self.data.train,
+            [order[start : start + self._share] for start in starts],
+            self._augment_image,
+            seed=(seed, epoch),
+            workers=self.loader_workers,
         )
-        share = config.batch_size // config.num_workers
         totals = torch.zeros(3, dtype=torch.float64)
         rate = 0.0
         self._model.train()
-        with seeded(config.seed, self.epoch, self.rank):
-            for step in range(self._steps):
-                start = step * config.batch_size + self.rank * share
-                chosen = order[start : start + share]
-                images = np.stack([augment(image=data.train_images[i])["image"] for i in chosen])
-                labels = torch.from_numpy(data.train_labels[chosen]).to(self.device)
-                logits = self._model(self._to_input(images))
-                loss = self._loss(logits, labels)
+        with seeded(seed, epoch, rank):
+            for step, (images, labels) in enumerate(batches):
+                inputs, targets = self._to_input(images), labels.to(self.device)
+                with seeded(seed, epoch, rank, BATCH_STREAM, step, cuda=False):
+                    inputs, targets = self._augment_batch(inputs, targets)
                 self._optimizer.zero_grad(set_to_none=True)
-                loss.backward()
+                totals += self._accumulate_gradients(inputs, targets)
                 self._optimizer.step()
                 rate = float(self._schedule.get_last_lr()[0])
                 self._schedule.step()
-                totals += _totals(loss.detach(), logits.detach(), labels)[:3]
         self.epoch += 1
         count, summed_loss, top1 = _summed_over_processes(totals).tolist()
         if not np.isfinite(summed_loss):
             raise FloatingPointError(f"pretraining loss is {summed_loss} in epoch {self.epoch}")
         return {"train/loss": summed_loss / count, "train/top1": top1 / count, "learning_rate": rate}
 
+    def _accumulate_gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Add the gradient of the mean loss of a step's images, chunk by chunk; return the totals.
+
+        Every chunk weighs as much as it has images, so the sum is the gradient of the whole share, but for
+        batch norm, whose statistics are each chunk's. (The reference cleared the gradients before the last
+        chunk and so trained on that one alone.)
+        """
+        count, size = len(images), self.config.chunk_size or len(images)
+        totals = torch.zeros(3, dtype=torch.float64)
+        for start in range(0, count, size):
+            chunk, targets = images[start : start + size], labels[start : start + size]
+            with self._synchronising(start + size >= count):
+                logits = self._model(chunk)
+                loss = self._loss(logits, targets)
+                (loss * (len(chunk) / count)).backward()
+            totals += _totals(loss.detach(), logits.detach(), targets)[:3]
+        return totals
+
+    def _synchronising(self, last: bool) -> AbstractContextManager[Any]:
+        """Let processes exchange gradients in a step's last chunk only."""
+        no_sync = getattr(self._model, "no_sync", None)
+        return nullcontext() if last or no_sync is None else no_sync()
+
     @torch.inference_mode()
     def evaluate(self) -> dict[str, float]:
         """Return {"val/loss", "val/top1", "val/top5"} over the validation images, shared among processes."""
-        data, config = self.data, self.config
         totals = torch.zeros(4, dtype=torch.float64)
         self.classifier.eval()
-        mine = np.arange(self.rank, len(data.val_images), config.num_workers)
-        for start in range(0, len(mine), config.batch_size):
-            chosen = mine[start : start + config.batch_size]
-            labels = torch.from_numpy(data.val_labels[chosen]).to(self.device)
-            logits = self.classifier(self._to_input(data.val_images[chosen]))
-            totals += _totals(self._loss(logits, labels), logits, labels)
+        mine = np.arange(self.rank, len(self.data.val), self.config.num_workers)
+        size = self.config.chunk_size or self._share
+        batches = read_batches(
+            self.data.val,
+            [mine[start : start + size] for start in range(0, len(mine), size)],
+            image_evaluation(image_size=self.data.image_size),
+            workers=self.loader_workers,
+        )
+        for images, labels in batches:
+            targets = labels.to(self.device)
+            logits = self.classifier(self._to_input(images))
+            totals += _totals(self._loss(logits, targets), logits, targets)
         count, loss, top1, top5 = _summed_over_processes(totals).tolist()
         return {"val/loss": loss / count, "val/top1": top1 / count, "val/top5": top5 / count}
 
@@ -165,13 +214,14 @@ class Pretraining:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
 
-    def _to_input(self, images: np.ndarray) -> Tensor:
-        return torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 255
+    def _to_input(self, images: Tensor) -> Tensor:
+        return images.to(self.device).float() / 255
 
 
 def _totals(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-    """Return (count, summed loss, top-1 hits, top-5 hits) of a batch."""
-    top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+    """Return (count, summed loss, top-1 hits, top-5 hits) of a batch; a mixed label is its largest part."""
+    classes = labels.argmax(1) if labels.ndim == 2 else labels
+    top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices == classes[:, None]
     count = len(labels)
     return torch.tensor(
         [count, float(loss) * count, int(top5[:, 0].sum()), int(top5.any(1).sum())], dtype=torch.float64

@@ -9,21 +9,21 @@ from raytransfer.data.photographs import regions
 def test_photographs_have_the_promised_form() -> None:
     data = load_source(SourceConfig(train_per_class=5, val_per_class=3))
     assert len(data.class_names) == len(set(data.class_names)) == 20
-    assert data.train_images.shape == (100, 64, 64, 3)
-    assert data.val_images.shape == (60, 64, 64, 3)
-    assert data.train_images.dtype == np.uint8
-    assert np.bincount(data.train_labels).tolist() == [5] * 20
-    assert np.bincount(data.val_labels).tolist() == [3] * 20
-    assert data.train_images.reshape(100, -1).std(axis=1).min() > 0
+    assert data.train.images.shape == (100, 64, 64, 3)
+    assert data.val.images.shape == (60, 64, 64, 3)
+    assert data.train.images.dtype == np.uint8
+    assert np.bincount(data.train.labels).tolist() == [5] * 20
+    assert np.bincount(data.val.labels).tolist() == [3] * 20
+    assert data.train.images.reshape(100, -1).std(axis=1).min() > 0
 
 
 def test_crops_are_a_function_of_the_seed() -> None:
     first, second, other = (
         load_source(SourceConfig(train_per_class=2, val_per_class=1, seed=seed)) for seed in (0, 0, 1)
     )
-    assert np.array_equal(first.train_images, second.train_images)
-    assert np.array_equal(first.val_images, second.val_images)
-    assert not np.array_equal(first.train_images, other.train_images)
+    assert np.array_equal(first.train.images, second.train.images)
+    assert np.array_equal(first.val.images, second.val.images)
+    assert not np.array_equal(first.train.images, other.train.images)
 
 
 @pytest.mark.parametrize("shape", [(300, 451), (660, 550), (512, 512), (1411, 1411)])

@@ -1,0 +1,142 @@
+"""Source and target datasets by name: what there is, what is missing on this machine, loading."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
+from raytransfer.data import acdc, covid_qu_ex, idrid
+from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.classification import ClassificationData
+from raytransfer.data.imagenet import imagenet_classes, load_imagenet
+from raytransfer.data.mni152 import load_mni152
+from raytransfer.data.photographs import load_photographs
+from raytransfer.data.prepared import DESCRIPTION, fingerprint, load_prepared
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Embedded:
+    """A dataset inside packages of the extra `demo`."""
+
+    load: Callable[[Any], Any]
+    packages: tuple[str, ...]
+
+
+SOURCES: dict[str, _Embedded | None] = {
+    "photographs": _Embedded(load=load_photographs, packages=("skimage", "sklearn")),
+    "imagenet": None,
+}
+EMBEDDED_TARGETS = {"mni152": _Embedded(load=load_mni152, packages=("nilearn",))}
+OFFICIAL_TARGETS = {"acdc": acdc.OFFICIAL, "covid-qu-ex": covid_qu_ex.OFFICIAL, "idrid": idrid.OFFICIAL}
+"""Prepared targets whose owners say how large they are."""
+
+
+def _check_packages(kind: str, name: str, embedded: _Embedded) -> None:
+    missing = [package for package in embedded.packages if find_spec(package) is None]
+    if missing:
+        raise InputError(
+            f"{kind} dataset {name!r} needs {', '.join(missing)}: pip install 'raytransfer[demo]'"
+        )
+
+
+def _prepared_path(name: str, config: TargetConfig) -> Path:
+    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name):
+        raise InputError(f"a target dataset's name must be letters, digits and ._- only, got {name!r}")
+    return Path(config.data_root).expanduser() / name
+
+
+def _is_prepared(name: str, config: TargetConfig) -> bool:
+    return (_prepared_path(name, config) / DESCRIPTION).exists()
+
+
+def _check_source(config: SourceConfig) -> None:
+    if config.name not in SOURCES:
+        raise unknown_name("source dataset", config.name, SOURCES)
+    if (embedded := SOURCES[config.name]) is not None:
+        _check_packages("source", config.name, embedded)
+
+
+def _check_target(name: str, config: TargetConfig) -> None:
+    if name in EMBEDDED_TARGETS:
+        _check_packages("target", name, EMBEDDED_TARGETS[name])
+    elif not (name in OFFICIAL_TARGETS or name.startswith("msd/") or _is_prepared(name, config)):
+        raise unknown_name("target dataset", name, [*EMBEDDED_TARGETS, *OFFICIAL_TARGETS, "msd/<Task>"])
+
+
+def check_data(source: SourceConfig, datasets: Iterable[str], target: TargetConfig) -> None:
+    """Check that there are such source and target datasets, and the packages they need.
+
+    Raises:
+        InputError: There is no such dataset, or a package it needs is missing.
+    """
+    _check_source(source)
+    for name in datasets:
+        _check_target(name, target)
+
+
+def source_problem(config: SourceConfig) -> str | None:
+    """Return what keeps a source dataset from being loaded on this machine; None where nothing does."""
+    if config.name == "imagenet":
+        try:
+            imagenet_classes(config)
+        except InputError as error:
+            return f"source dataset 'imagenet': {error}"
+    return None
+
+
+def target_problem(name: str, config: TargetConfig) -> str | None:
+    """Return what keeps a target dataset from being loaded on this machine; None where nothing does."""
+    if name in EMBEDDED_TARGETS or _is_prepared(name, config):
+        return None
+    return (
+        f"target dataset {name!r} is not in {config.data_root}: python experiments/prepare.py "
+        f"--dataset {name} --source <its folder> --data-root {config.data_root}"
+    )
+
+
+def load_source(config: SourceConfig) -> ClassificationData:
+    """Load a source dataset.
+
+    Raises:
+        InputError: There is no such dataset, or a package or folder it needs is missing.
+    """
+    _check_source(config)
+    embedded = SOURCES[config.name]
+    loaded: ClassificationData = load_imagenet(config) if embedded is None else embedded.load(config)
+    return loaded
+
+
+def load_target(name: str, config: TargetConfig) -> SegmentationData:
+    """Load a target dataset.
+
+    Raises:
+        InputError: There is no such dataset, it is not prepared, or its prepared form is damaged.
+    """
+    _check_target(name, config)
+    if name in EMBEDDED_TARGETS:
+        loaded: SegmentationData = EMBEDDED_TARGETS[name].load(config)
+        return loaded
+    if (problem := target_problem(name, config)) is not None:
+        raise InputError(problem)
+    return load_prepared(_prepared_path(name, config))
+
+
+def training_items(name: str, config: TargetConfig) -> int:
+    """Return how many training items a target dataset has, or officially has where it is not prepared.
+
+    Raises:
+        InputError: It is not prepared, and no official number is known.
+    """
+    if name in OFFICIAL_TARGETS and not _is_prepared(name, config):
+        return OFFICIAL_TARGETS[name]["train"]["items"]
+    return len(load_target(name, config).train)
+
+
+def target_identity(name: str, config: TargetConfig) -> dict[str, Any]:
+    """Return what tells a target dataset's content from any other's, as plain JSON values."""
+    if name in EMBEDDED_TARGETS:
+        return {"image_size": config.image_size, "slice_step": config.slice_step}
+    return {"fingerprint": fingerprint(_prepared_path(name, config))}
