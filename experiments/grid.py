@@ -43,9 +43,7 @@ def plan(study: StudyConfig) -> int:
             rows.append([model, mode, dataset, trials, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.1f}"])
     headers = ["model", "mode", "dataset", "trials", "images per trial", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
-    print(
-        f"total: {total:,.1f} hours of training, one trial at a time at the speed just measured on this machine"
-    )
+    print(f"total: {total:,.1f} hours, one trial after the other, at the speed that this machine just showed")
     for problem in filter(None, (target_problem(name, study.target) for name in study.datasets)):
         print(f"missing: {problem}", file=sys.stderr)
     return 0

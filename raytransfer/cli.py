@@ -26,7 +26,7 @@ from raytransfer.config import (
     with_overrides,
 )
 from raytransfer.data import check_data, target_problem
-from raytransfer.data.augmentation import SCHEMES
+from raytransfer.data.source_augmentation import SCHEMES
 from raytransfer.models import create_encoder, encoder_of
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import Storage, pretraining_units

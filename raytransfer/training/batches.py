@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from raytransfer.data import ImageSource
-from raytransfer.data.augmentation import ImageTransform
+from raytransfer.data.source_augmentation import ImageTransform
 from raytransfer.training.seeding import seeded
 
 PIECE = 64

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from raytransfer.config import DownstreamConfig
 from raytransfer.data import SegmentationData
-from raytransfer.data.augmentation import downstream_augmentation
+from raytransfer.data.target_augmentation import downstream_augmentation
 from raytransfer.metrics import SegmentationMetrics
 from raytransfer.models import Encoder, create_segmentation_model
 from raytransfer.training.losses import soft_dice_loss

@@ -10,7 +10,7 @@ from torch import Tensor, distributed, nn
 
 from raytransfer.config import InputError, PretrainingConfig
 from raytransfer.data import ClassificationData
-from raytransfer.data.augmentation import batch_augmentation, image_augmentation, image_evaluation
+from raytransfer.data.source_augmentation import batch_augmentation, image_augmentation, image_evaluation
 from raytransfer.models import Encoder, create_encoder
 from raytransfer.training.batches import BATCH_STREAM, read_batches
 from raytransfer.training.schedules import warmup_cosine

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from raytransfer.config import InputError
-from raytransfer.data.augmentation import SCHEMES, batch_augmentation, image_augmentation, image_evaluation
+from raytransfer.data.source_augmentation import (
+    SCHEMES,
+    batch_augmentation,
+    image_augmentation,
+    image_evaluation,
+)
 from raytransfer.training.seeding import seeded
 
 CLASSES = 5

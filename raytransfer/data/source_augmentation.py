@@ -1,13 +1,8 @@
-"""Random changes to training images: torchvision and timm for pretraining, albumentations downstream."""
+"""Random changes to source images, by torchvision and timm: the pretraining schemes."""
 
-import os
 from collections.abc import Callable
 from typing import TypeAlias
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for newer versions
-
-import albumentations as A
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,8 +11,7 @@ from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from raytransfer.config import DownstreamConfig, unknown_name
-from raytransfer.data.arrays import SegmentationData
+from raytransfer.config import unknown_name
 
 SCHEMES = ("simple", "advanced")
 
@@ -117,20 +111,3 @@ def batch_augmentation(
         return erase(images), labels
 
     return mix_and_erase
-
-
-def downstream_augmentation(config: DownstreamConfig, data: SegmentationData, *, seed: int) -> A.Compose:
-    """Return the augmentation of downstream training, for a float image (H, W) and its mask.
-
-    A rotation by a uniform angle (image bilinear, mask nearest, zeros outside) and a vertical flip.
-    """
-    return A.Compose(
-        [
-            A.Rotate(
-                limit=(-config.rotation, config.rotation), p=1.0, border_mode=cv2.BORDER_CONSTANT,
-                interpolation=cv2.INTER_LINEAR, mask_interpolation=cv2.INTER_NEAREST, fill=0, fill_mask=0,
-            ),
-            A.VerticalFlip(p=config.flip),
-        ],
-        seed=seed,
-    )  # fmt: skip
