@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from raytransfer.cli import Session, main
 from raytransfer.config import InputError, StudyConfig
-from raytransfer.data import target_problem, training_items
+from raytransfer.data import source_problem, target_problem, training_items
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary
 from raytransfer.results import configurations, downstream_units
@@ -44,7 +44,11 @@ def plan(study: StudyConfig) -> int:
     headers = ["model", "mode", "dataset", "trials", "images per trial", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     print(f"total: {total:,.1f} hours, one trial after the other, at the speed that this machine just showed")
-    for problem in filter(None, (target_problem(name, study.target) for name in study.datasets)):
+    problems = [
+        source_problem(study.source),
+        *(target_problem(name, study.target) for name in study.datasets),
+    ]
+    for problem in filter(None, problems):
         print(f"missing: {problem}", file=sys.stderr)
     return 0
 

@@ -22,9 +22,9 @@ def smoke() -> StudyConfig:
     return StudyConfig(
         models=("unet-micro", "resnet-unet-micro"),
         seeds=(0,),
-        source=SourceConfig(train_per_class=8, val_per_class=2),
+        source=SourceConfig(train_per_class=16, val_per_class=2),
         target=TargetConfig(slice_step=10),
-        pretraining=PretrainingConfig(epochs=2, series=(0, 1, 2), batch_size=32, warmup_epochs=1),
+        pretraining=PretrainingConfig(epochs=8, series=(0, 2, 8), batch_size=32, warmup_epochs=1),
         downstream=DownstreamConfig(epochs=2),
     )
 

@@ -23,9 +23,10 @@ def run(session: Session) -> Encoders:
     problem = source_problem(session.study.source)
     if problem is None:
         pretrain(units, storage, session.tracker)
-    else:
-        for lacking in filter(None, (series_problem(unit, storage) for unit in units)):
-            print(f"missing: {lacking} ({problem})", file=sys.stderr)
+    for lacking in filter(None, (series_problem(unit, storage) for unit in units)):
+        print(
+            f"missing: checkpoints, {lacking} ({problem or 'the series is an imported one'})", file=sys.stderr
+        )
     return {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
 
 

@@ -22,6 +22,12 @@ from raytransfer.results import PretrainingUnit, Storage
 from raytransfer.tracking import Tracker, pretraining_record
 
 
+def is_imported(unit: PretrainingUnit, storage: Storage) -> bool:
+    """Return whether a unit's checkpoint series was imported: it is used as it is, never trained on."""
+    series = storage.series(unit.encoder, unit.scheme)
+    return any("imported_from" in meta for meta in series.read_metas().values())
+
+
 def series_problem(unit: PretrainingUnit, storage: Storage) -> str | None:
     """Return what keeps a unit's checkpoint series from being complete, None where nothing does.
 
@@ -32,7 +38,7 @@ def series_problem(unit: PretrainingUnit, storage: Storage) -> str | None:
     series = storage.series(unit.encoder, unit.scheme)
     metas = series.read_metas()
     for epoch, meta in metas.items():
-        if meta.get("pretraining") != unit.key:
+        if "imported_from" not in meta and meta.get("pretraining") != unit.key:
             raise InputError(
                 f"checkpoint {series.path(epoch)} was pretrained with other settings"
                 f"{_difference(meta.get('settings', {}), unit.settings)}: use another --storage-path, or "
@@ -58,6 +64,8 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
 def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -> None:
     """Pretrain what is missing, one unit after the other, and publish every unit to MLflow.
 
+    Imported series are left as they are, with what they lack.
+
     An interrupted pretraining goes on from its last whole epoch.
 
     Args:
@@ -65,6 +73,7 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
         storage: Where the series, the ledger and Ray's files are.
         tracker: Where runs are shown.
     """
+    units = [unit for unit in units if not is_imported(unit, storage)]
     pending = [unit for unit in units if series_problem(unit, storage) is not None]
     data = ray.put(load_source(pending[0].study.source)) if pending else None
     for unit in units:

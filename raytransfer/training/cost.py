@@ -12,7 +12,7 @@ from raytransfer.training.downstream import DownstreamTraining
 from raytransfer.training.seeding import seeded
 
 IMAGE_SIZE, NUM_CLASSES = 224, 4
-CPU_BATCH = 2
+CPU_BATCH = 1
 """Images per step that are timed without a GPU; a whole batch would take minutes."""
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.config import InputError, PretrainingConfig, SourceConfig, TargetConfig
-from raytransfer.data import check_data, load_source
+from raytransfer.config import InputError, PretrainingConfig, SourceConfig
+from raytransfer.data import load_source
 from raytransfer.training.pretraining import Pretraining
 
 COLOURS = {"n01440764": (200, 40, 40), "n02105855": (40, 200, 40), "n03445777": (40, 40, 200)}
@@ -118,5 +118,7 @@ def test_what_is_wrong_with_a_tree_is_named(tree: Path, damage, message: str) ->
 
 
 def test_a_missing_root_is_found_before_work_starts() -> None:
-    with pytest.raises(InputError, match=r"source\.root must be the folder that holds train/ and val/"):
-        check_data(SourceConfig(name="imagenet"), TargetConfig())
+    message = "source.root must be the folder that holds train/ and val/"
+    assert message in (source_problem(SourceConfig(name="imagenet")) or "")
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_source(SourceConfig(name="imagenet"))

@@ -10,7 +10,7 @@ from raytransfer.results import Ledger
 
 pytestmark = pytest.mark.cluster
 
-COUNTS = {"pretraining": 2 * 2, "robustness": 2 * 3, "downstream": 2 * 3 * 2}
+COUNTS = {"pretraining": 2 * 8, "robustness": 2 * 3, "downstream": 2 * 3 * 2}
 RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
 
 
@@ -22,7 +22,7 @@ def _runs(storage: Path, kind: str) -> list:
 def test_the_chain_ends_in_time_with_an_answer(smoke) -> None:
     storage, done = smoke
     assert done.seconds < 120
-    for part in ("unet-micro", "resnet-unet-micro", "decoder-only", "epoch 2", "random init.", "robustness"):
+    for part in ("unet-micro", "resnet-unet-micro", "decoder-only", "epoch 8", "random init.", "robustness"):
         assert part in done.out
     assert f"mlflow ui --backend-store-uri sqlite:///{storage}/mlflow.db" in done.out
     assert "workflowType=machine_learning" in done.out
@@ -74,9 +74,9 @@ def test_mlflow_has_the_encoders(smoke) -> None:
     storage, _ = smoke
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
     for run in _runs(storage, "pretraining"):
-        assert [m.step for m in client.get_metric_history(run.info.run_id, "val/top1")] == [1, 2]
+        assert [m.step for m in client.get_metric_history(run.info.run_id, "val/top1")] == list(range(1, 9))
         folders = [f.path for f in client.list_artifacts(run.info.run_id, "encoders")]
-        assert folders == [f"encoders/epoch_{epoch:04d}" for epoch in (0, 1, 2)]
+        assert folders == [f"encoders/epoch_{epoch:04d}" for epoch in (0, 2, 8)]
         files = client.list_artifacts(run.info.run_id, folders[0])
         assert {Path(f.path).name for f in files} == {"encoder.safetensors", "meta.json"}
 
@@ -84,9 +84,9 @@ def test_mlflow_has_the_encoders(smoke) -> None:
 def test_the_series_says_what_it_is(smoke) -> None:
     storage, _ = smoke
     folder = storage / "pretraining/unet-micro/simple"
-    assert sorted(path.name for path in folder.iterdir()) == ["epoch_0000", "epoch_0001", "epoch_0002"]
-    meta = json.loads((folder / "epoch_0002/meta.json").read_text())
-    assert (meta["epoch"], meta["source"], meta["image_size"]) == (2, "photographs", 64)
+    assert sorted(path.name for path in folder.iterdir()) == ["epoch_0000", "epoch_0002", "epoch_0008"]
+    meta = json.loads((folder / "epoch_0008/meta.json").read_text())
+    assert (meta["epoch"], meta["source"], meta["image_size"]) == (8, "photographs", 64)
     assert meta["versions"]["torch"]
     assert 0 <= meta["accuracy"]["val/top1"] <= meta["accuracy"]["val/top5"] <= 1
     trial = next((storage / "downstream").iterdir())
