@@ -44,11 +44,8 @@ def plan(study: StudyConfig) -> int:
     headers = ["model", "mode", "dataset", "trials", "images per trial", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     print(f"total: {total:,.1f} hours, one trial after the other, at the speed that this machine just showed")
-    problems = [
-        source_problem(study.source),
-        *(target_problem(name, study.target) for name in study.datasets),
-    ]
-    for problem in filter(None, problems):
+    missing = [target_problem(name, study.target) for name in study.datasets]
+    for problem in filter(None, [source_problem(study.source), *missing]):
         print(f"missing: {problem}", file=sys.stderr)
     return 0
 

@@ -3,7 +3,8 @@
 Question: what do 300-epoch ImageNet pretrainings transfer, without 300 epochs of ImageNet?
 Command:  python experiments/import_encoders.py --storage-path runs/thesis downloads/*.pt
 Cost:     seconds per file.
-Result:   <storage>/pretraining/<encoder>/<scheme>/epoch_NNNN/, which grid.py --preset thesis takes as they are.
+Result:   <storage>/pretraining/<encoder>/<scheme>/epoch_NNNN/, which grid.py
+          --preset thesis takes as they are.
 """
 
 import argparse

@@ -24,9 +24,7 @@ def run(session: Session) -> Encoders:
     if problem is None:
         pretrain(units, storage, session.tracker)
     for lacking in filter(None, (series_problem(unit, storage) for unit in units)):
-        print(
-            f"missing: checkpoints, {lacking} ({problem or 'the series is an imported one'})", file=sys.stderr
-        )
+        print(f"missing: {lacking} ({problem or 'an imported series'})", file=sys.stderr)
     return {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
 
 

@@ -108,9 +108,10 @@ def test_a_damaged_ledger_file_is_named(run: Callable[..., str], tmp_path: Path)
 
 
 def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "raytransfer.data.registry.find_spec", lambda package: None if package == "nilearn" else 1
-    )
+    def found(package: str) -> object:
+        return None if package == "nilearn" else package
+
+    monkeypatch.setattr("raytransfer.data.registry.find_spec", found)
     assert "target dataset 'mni152' needs nilearn: pip install 'raytransfer[demo]'" in run()
 
 

@@ -1,5 +1,6 @@
 """A tree of class folders as source data, errors included, and trained on."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from raytransfer.config import InputError, PretrainingConfig, SourceConfig
-from raytransfer.data import load_source
+from raytransfer.data import load_source, source_problem
 from raytransfer.training.pretraining import Pretraining
 
 COLOURS = {"n01440764": (200, 40, 40), "n02105855": (40, 200, 40), "n03445777": (40, 40, 200)}

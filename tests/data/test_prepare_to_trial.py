@@ -1,0 +1,49 @@
+"""Every target dataset in its owners' format, from files to a trained trial."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import generated_trees
+import numpy as np
+import pytest
+
+from raytransfer.config import DownstreamConfig, TargetConfig
+from raytransfer.data import load_target, target_identity, target_problem, training_items
+from raytransfer.data.prepared import prepare
+from raytransfer.metrics import METRICS
+from raytransfer.models import create_encoder
+from raytransfer.training.downstream import DownstreamTraining
+from raytransfer.training.seeding import seeded
+from raytransfer.transferability import score_encoder
+
+TREES: dict[str, Callable[[Path], Path]] = {
+    "acdc": generated_trees.acdc,
+    "covid-qu-ex": generated_trees.covid_qu_ex,
+    "idrid": generated_trees.idrid,
+    "msd/Task04_Hippocampus": generated_trees.decathlon,
+    "folder": generated_trees.folder,
+}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
+    target = TargetConfig(data_root=str(tmp_path / "data"))
+    assert "experiments/prepare.py" in (target_problem(name, target) or "")
+    source = TREES[name](tmp_path / "source")
+    prepare(name, source, tmp_path / "data" / name, image_size=32)
+    assert target_problem(name, target) is None
+    data = load_target(name, target)
+    assert training_items(name, target) == len(data.train) > 0
+    assert list(target_identity(name, target)) == ["fingerprint"]
+    with seeded(0):
+        encoder = create_encoder("unet-micro")
+    scores = score_encoder(encoder, data.train_images, pooled=(False,))
+    assert 0 < scores[0].score < 1
+    trial = DownstreamTraining(
+        "unet-micro", encoder, DownstreamConfig(epochs=1, batch_size=4), data, frozen=False, seed=0
+    )
+    assert 0 < trial.train_epoch()["train/loss"] < 1
+    metrics = trial.evaluate()
+    assert set(metrics) == {f"test/{metric}" for metric in METRICS}
+    assert 0 <= metrics["test/accuracy"] <= 1
+    assert np.isfinite(metrics["test/hd95"])
