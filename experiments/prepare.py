@@ -2,8 +2,8 @@
 
 Question: is every file of the data set there and whole, and what do the images and labels become?
 Command:  python experiments/prepare.py --dataset acdc --source ACDC
-Cost:     once per data set; ACDC's 300 volumes take a few minutes on one core and 0.6 GB of
-          disk, IDRiD 0.8 GB.
+Cost:     once per data set; on one core ACDC's 300 volumes take about ten seconds beside reading them and
+          0.8 GB of disk, IDRiD's 81 photographs a minute and 0.8 GB (timed on generated files of real size).
 Result:   <data-root>/<dataset>/ with arrays and prepared.json, and the counts on stdout. If files are wrong,
           all of them are listed on stderr, nothing is written, and the exit code is 2.
 """

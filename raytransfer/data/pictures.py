@@ -17,7 +17,10 @@ LOSSLESS = (".png", ".tif", ".tiff")
 DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes with more than 8 bits per value."""
 
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, struct.error, zlib.error)
+UNREADABLE = (
+    OSError, SyntaxError, ValueError, EOFError, KeyError, TypeError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
 
 
 def read_picture(path: Path) -> Image.Image:

@@ -34,9 +34,16 @@ def resize_image(
 
 
 def resize_labels(labels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize a label map (h, w) to the nearest label, pixel centres aligned as in `resize_image`."""
-    resized = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(resized, dtype=np.uint8)
+    """Resize a label map (h, w): each pixel takes the label of the one that its centre lies in.
+
+    Pixel centres are aligned as in `resize_image`; a centre on a border takes the pixel after it. (OpenCV's
+    nearest methods shift by half a pixel, or take either side of a border by rounding.)
+    """
+    rows, columns = (
+        (2 * np.arange(size) + 1) * n // (2 * size)
+        for n, size in ((labels.shape[0], height), (labels.shape[1], width))
+    )
+    return labels[np.ix_(rows, columns)]
 
 
 def resize_labels_truncated(labels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

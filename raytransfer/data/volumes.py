@@ -10,6 +10,8 @@ from typing import Any
 import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError, HeaderTypeError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from raytransfer.data.cases import BadFileError, Case, PrepareSettings
@@ -19,7 +21,10 @@ PERCENTILES = (0.5, 99.5)
 """Percentiles of a volume's intensities that become 0 and 1."""
 
 SUFFIXES = (".nii.gz", ".nii")
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, ImageFileError)
+UNREADABLE = (
+    OSError, EOFError, ValueError, OverflowError, MemoryError, zlib.error,
+    ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError,
+)  # fmt: skip
 
 
 def slices_of(path: Path) -> int:

@@ -26,7 +26,9 @@ def resize(image: np.ndarray, height: int, width: int, *, antialias: bool = True
         area_weights(n, size) if antialias and size < n else linear_weights(n, size)
         for n, size in ((image.shape[0], height), (image.shape[1], width))
     )
-    return np.einsum("hr,wc,rc...->hw...", rows, columns, image.astype(np.float64))
+    planes = np.moveaxis(np.atleast_3d(image.astype(np.float64)), -1, 0)
+    resized = np.moveaxis(rows @ planes @ columns.T, 0, -1)
+    return resized if image.ndim == 3 else resized[..., 0]
 
 
 def nearest(labels: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -128,9 +128,11 @@ def test_a_truncated_file_without_gzip_is_found(tmp_path: Path) -> None:
     trees.write_volume(plain, np.asarray(nibabel.load(packed).dataobj))
     packed.unlink()
     prepare("acdc", source, tmp_path / "acdc", image_size=SIZE)
-    trees.truncate(plain, 0.9)
-    with pytest.raises(BadDataError, match=r"patient001_frame01\.nii: truncated or damaged NIfTI"):
-        prepare("acdc", source, tmp_path / "acdc", image_size=SIZE)
+    content = plain.read_bytes()
+    for size in (0, 200, 352, len(content) - 1):  # nothing, in the header, the header alone, almost all
+        plain.write_bytes(content[:size])
+        with pytest.raises(BadDataError, match=r"patient001_frame01\.nii: truncated or damaged NIfTI"):
+            prepare("acdc", source, tmp_path / "acdc", image_size=SIZE)
 
 
 @pytest.mark.parametrize(("folder", "split"), [("training", "train"), ("testing", "test")])

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -40,8 +41,6 @@ def test_without_train_and_test_the_split_is_seeded(tmp_path: Path) -> None:
     source = trees.folder(tmp_path / "mine", names=[f"n{i:02d}" for i in range(10)])
 
     def test_images(seed: int, share: float) -> list[str]:
-        import json
-
         prepare("folder", source, tmp_path / "out", image_size=SIZE, seed=seed, test_share=share)
         patients = json.loads((tmp_path / "out" / "prepared.json").read_text())["patients"]
         assert sorted(patients["train"] + patients["test"]) == sorted(
