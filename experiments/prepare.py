@@ -22,6 +22,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--dataset", required=True, metavar="NAME", help=names)
+    parser.add_argument("--name", metavar="NAME", help="what a study calls it, default: its dataset's name")
     parser.add_argument("--source", required=True, type=Path, metavar="DIR", help="the owners' files")
     parser.add_argument("--data-root", type=Path, default=Path("data"), metavar="DIR", help="default: data")
     parser.add_argument("--image-size", type=int, default=224, metavar="N", help="pixels, default: 224")
@@ -52,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         report = prepare(
             args.dataset,
             args.source,
-            args.data_root / args.dataset,
+            args.data_root / (args.name or args.dataset),
             image_size=args.image_size,
             reference=args.reference,
             modality=args.modality,

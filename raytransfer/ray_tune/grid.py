@@ -92,7 +92,8 @@ class _TrackTrials(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = trial.config["trial"]["key"]
         record = downstream_record(self._units[key], self._storage, self._history.get(key, []))
-        self._tracker.fail(record, reason(trial.get_error()))
+        error = Path(trial.error_file).read_text()  # `get_error()` has it only once it is synchronised
+        self._tracker.fail(record, error.strip().splitlines()[-1])
 
 
 def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
