@@ -3,35 +3,57 @@
 Question: what do 300-epoch ImageNet pretrainings transfer, without 300 epochs of ImageNet?
 Command:  python experiments/import_encoders.py --storage-path runs/thesis downloads/*.pt
 Cost:     seconds per file.
-Result:   <storage>/pretraining/<encoder>/<scheme>/epoch_NNNN/, which grid.py
-          --preset thesis takes as they are.
+Result:   <storage>/pretraining/<encoder>/<scheme>/epoch_NNNN/, an untrained epoch 0 among them; grid.py
+          --preset thesis takes the series as they are.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from raytransfer.config import InputError
-from raytransfer.models.public_weights import import_public_encoder
+from raytransfer.models import (
+    CheckpointSeries,
+    create_encoder,
+    import_public_encoder,
+    read_meta,
+    save_encoder,
+)
 from raytransfer.results import Storage
+from raytransfer.training.seeding import seeded
 
 
-def main() -> int:
+def _add_untrained(series: CheckpointSeries, imported: Path, *, seed: int) -> None:
+    """Give a series the untrained encoder that the public files leave out."""
+    if series.path(0).exists():
+        return
+    meta = read_meta(imported)
+    with seeded(seed):
+        encoder = create_encoder(meta["encoder"], **meta["options"])
+    note = {"epoch": 0, "scheme": meta["scheme"], "imported_from": f"random initialisation, seed {seed}"}
+    save_encoder(series.path(0), encoder, note)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Import every file, or say of the first that is wrong what is wrong with it."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--storage-path", metavar="DIR", default="runs/thesis", help="default: runs/thesis")
+    parser.add_argument("--seed", type=int, default=0, help="of the untrained epoch 0, default: 0")
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE",
         help="<encoder>_<scheme>_pretraining_checkpoint_epoch_<n>.pt, under their public names",
     )  # fmt: skip
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         storage = Storage(arguments.storage_path)
         storage.check()
         for file in arguments.files:
-            print(f"{file.name} -> {import_public_encoder(file, storage.root)}")
+            folder = import_public_encoder(file, storage.root)
+            _add_untrained(CheckpointSeries(folder.parent), folder, seed=arguments.seed)
+            print(f"{file.name} -> {folder}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
