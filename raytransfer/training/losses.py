@@ -1,6 +1,5 @@
 """The soft Dice loss."""
 
-from monai.losses import DiceLoss
 from torch import nn
 
 SMOOTHING = 1e-5
@@ -12,6 +11,8 @@ def soft_dice_loss() -> nn.Module:
     Per class over all pixels of the batch: (2 sum(y p) + s) / (sum(y) + sum(p^2) + s), with s = 1e-5 and p
     from a softmax; the loss is 1 - its mean over the classes, background included. Range [0, 1].
     """
+    from monai.losses import DiceLoss  # seconds to import, which drivers that train nothing are spared
+
     return DiceLoss(
         softmax=True, to_onehot_y=True, batch=True, squared_pred=True,
         smooth_nr=SMOOTHING, smooth_dr=SMOOTHING,
