@@ -106,7 +106,6 @@ def _pretrain_one(
             name=unit.key,
             storage_path=str(storage.ray / "pretraining"),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
-            failure_config=ray.train.FailureConfig(max_failures=1),
         ),
     )
     resuming, started = (storage.ray / "pretraining" / unit.key).exists(), datetime.now(UTC)

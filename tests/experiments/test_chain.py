@@ -107,14 +107,6 @@ def test_a_second_run_computes_nothing(smoke, run) -> None:
     assert {kind: len(_runs(storage, kind)) for kind in RUNS} == RUNS
 
 
-def test_scores_are_printed(smoke, run) -> None:
-    storage, _ = smoke
-    done = run("robustness", storage)
-    assert done.code == 0
-    assert done.out.count("-micro") == 6
-    assert "±" in done.out
-
-
 def test_a_failed_pretraining_is_one_line(run, tmp_path: Path) -> None:
     done = run(
         "pretrain", tmp_path, "--set", "pretraining.learning_rate=1e30", "--set", "models=unet-micro",

@@ -75,22 +75,20 @@ def test_an_interrupted_pretraining_goes_on_from_its_last_epoch(smoke, start, ru
     assert (found.info.status, steps) == ("FINISHED", list(range(1, 9)))
 
 
-def test_a_corrupt_series_is_rebuilt_as_the_error_says(smoke, run, tmp_path: Path) -> None:
-    """Delete what the message names, run the same command: the very same encoders."""
+def test_a_deleted_series_is_rebuilt_and_its_scores_stay_valid(smoke, run, tmp_path: Path) -> None:
+    """What the error about a corrupt checkpoint tells people to do."""
     storage = tmp_path / "copy"
     shutil.copytree(smoke[0], storage)
     series = CheckpointSeries(storage / "pretraining/unet-micro/simple")
     before = series.fingerprints()
-    weights = series.path(2) / "encoder.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1])
-    done = run("pretrain", storage)
-    assert done.code == 2
-    (line,) = done.err.splitlines()
-    assert f"checkpoint {series.path(2)} is corrupt" in line
-    assert f"delete {series.directory} and run the same command" in line
+    scores = {p: p.stat().st_mtime_ns for p in storage.glob("results/robustness/*.parquet")}
     shutil.rmtree(series.directory)
-    assert run("pretrain", storage).code == 0
-    assert series.fingerprints() == before, "so the scores and trials of these encoders stay valid"
+    done = run("robustness", storage)
+    assert done.code == 0, done.err
+    assert series.fingerprints() == before
+    assert {p: p.stat().st_mtime_ns for p in storage.glob("results/robustness/*.parquet")} == scores
+    assert done.out.count("-micro") == 6
+    assert "±" in done.out
 
 
 def test_an_interrupted_grid_says_so_and_keeps_what_is_done(smoke, start, tmp_path: Path) -> None:
