@@ -11,8 +11,6 @@ from raytransfer.models import create_encoder
 from raytransfer.training.seeding import seeded
 from raytransfer.transferability import ColorJitter, robustness, score_encoder
 
-REFERENCE_NAMES = {"cosine": "cosine", "l2": "l2", "pearson": "pearson"}
-
 
 @pytest.fixture(scope="module")
 def encoder():
