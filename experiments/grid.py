@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from raytransfer.cli import Session, main
 from raytransfer.config import InputError, StudyConfig
-from raytransfer.data import source_problem, target_problem, training_items
+from raytransfer.data import source_problem, target_problem, training_size
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary
 from raytransfer.results import configurations, downstream_units
@@ -32,15 +32,21 @@ def plan(study: StudyConfig) -> int:
         print(configuration.name)
     seeds = len(study.seeds)
     print(f"\n{len(wanted)} configurations x {seeds} seeds = {len(wanted) * seeds} trials\n")
+    sizes = {name: training_size(name, study.target) for name in study.datasets}
     rows, total = [], 0.0
     for model, mode in product(study.models, study.modes):
-        speed = seconds_per_image(model, study.downstream, frozen=mode == "decoder-only")
-        for dataset in study.datasets:
+        speeds = {
+            pixels: seconds_per_image(
+                model, study.downstream, image_size=pixels, frozen=mode == "decoder-only"
+            )
+            for pixels in {pixels for _, pixels in sizes.values()}
+        }
+        for dataset, (items, pixels) in sizes.items():
             trials = seeds * sum((c.model, c.mode, c.dataset) == (model, mode, dataset) for c in wanted)
-            images = study.downstream.epochs * training_items(dataset, study.target)
+            images, speed = study.downstream.epochs * items, speeds[pixels]
             hours = trials * images * speed / 3600
             total += hours
-            rows.append([model, mode, dataset, trials, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.1f}"])
+            rows.append([model, mode, dataset, trials, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
     headers = ["model", "mode", "dataset", "trials", "images per trial", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     print(f"total: {total:,.1f} hours, one trial after the other, at the speed that this machine just showed")

@@ -9,7 +9,7 @@ from raytransfer.data.registry import (
     source_problem,
     target_identity,
     target_problem,
-    training_items,
+    training_size,
 )
 
 __all__ = [
@@ -24,5 +24,5 @@ __all__ = [
     "source_problem",
     "target_identity",
     "target_problem",
-    "training_items",
+    "training_size",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
 from raytransfer.data import acdc, covid_qu_ex, idrid
 from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.cases import PrepareSettings
 from raytransfer.data.classification import ClassificationData
 from raytransfer.data.imagenet import imagenet_classes, load_imagenet
 from raytransfer.data.mni152 import load_mni152
@@ -124,15 +125,18 @@ def load_target(name: str, config: TargetConfig) -> SegmentationData:
     return load_prepared(_prepared_path(name, config))
 
 
-def training_items(name: str, config: TargetConfig) -> int:
-    """Return how many training items a target dataset has, or officially has where it is not prepared.
+def training_size(name: str, config: TargetConfig) -> tuple[int, int]:
+    """Return how many training items a target dataset has and their side in pixels.
+
+    Where an official dataset is not prepared: its owners' number, and the size `prepare` has by default.
 
     Raises:
         InputError: It is not prepared, and no official number is known.
     """
     if name in OFFICIAL_TARGETS and not _is_prepared(name, config):
-        return OFFICIAL_TARGETS[name]["train"]["items"]
-    return len(load_target(name, config).train)
+        return OFFICIAL_TARGETS[name]["train"]["items"], PrepareSettings().image_size
+    data = load_target(name, config)
+    return len(data.train), data.image_size
 
 
 def target_identity(name: str, config: TargetConfig) -> dict[str, Any]:

@@ -11,23 +11,24 @@ from raytransfer.models import create_encoder, encoder_of
 from raytransfer.training.downstream import DownstreamTraining
 from raytransfer.training.seeding import seeded
 
-IMAGE_SIZE, NUM_CLASSES = 224, 4
+NUM_CLASSES = 4
 CPU_BATCH = 1
 """Images per step that are timed without a GPU; a whole batch would take minutes."""
 
 
-def seconds_per_image(model: str, config: DownstreamConfig, *, frozen: bool) -> float:
-    """Time an optimiser step on random images of 224 px and return seconds per training image.
+def seconds_per_image(model: str, config: DownstreamConfig, *, image_size: int, frozen: bool) -> float:
+    """Time an optimiser step on random images and return seconds per training image.
 
     Args:
         model: Name for `create_segmentation_model`.
         config: The recipe; its batch size counts on a GPU.
+        image_size: Side of the images, pixels.
         frozen: Whether only the decoder is trained.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = config.batch_size if device == "cuda" else min(config.batch_size, CPU_BATCH)
     rng = np.random.default_rng(0)
-    shape = (size, IMAGE_SIZE, IMAGE_SIZE)
+    shape = (size, image_size, image_size)
     split = Split(
         images=rng.uniform(size=(*shape, 1)).astype(np.float32),
         masks=rng.integers(0, NUM_CLASSES, shape).astype(np.uint8),
@@ -37,7 +38,7 @@ def seconds_per_image(model: str, config: DownstreamConfig, *, frozen: bool) -> 
         class_names=tuple(map(str, range(NUM_CLASSES))),
         train=split,
         test=split,
-        image_size=IMAGE_SIZE,
+        image_size=image_size,
     )
     with seeded(0):
         encoder = create_encoder(encoder_of(model))

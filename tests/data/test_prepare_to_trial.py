@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from raytransfer.config import DownstreamConfig, TargetConfig
-from raytransfer.data import load_target, target_identity, target_problem, training_items
+from raytransfer.data import load_target, target_identity, target_problem, training_size
 from raytransfer.data.prepared import prepare
 from raytransfer.metrics import METRICS
 from raytransfer.models import create_encoder
@@ -33,7 +33,7 @@ def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
     prepare(name, source, tmp_path / "data" / name, image_size=32)
     assert target_problem(name, target) is None
     data = load_target(name, target)
-    assert training_items(name, target) == len(data.train) > 0
+    assert training_size(name, target) == (len(data.train), 32)
     assert list(target_identity(name, target)) == ["fingerprint"]
     with seeded(0):
         encoder = create_encoder("unet-micro")
