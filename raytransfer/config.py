@@ -146,20 +146,39 @@ class PretrainingConfig:
         _require(self.chunk_size >= 0, "pretraining.chunk_size", self.chunk_size, "at least 0")
 
 
+MARGINS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""The margins of the thesis's ablation."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RobustnessConfig:
-    """The robustness indicator: thesis, eq. 4.2, with its defaults."""
+    """The robustness indicator: thesis, eq. 4.2, with its defaults.
 
-    distance: str = setting("cosine", "distance of two representations: cosine, l2 or pearson")
-    margin: float = setting(0.5, "margin of the hinge")
-    level: int = setting(-2, "encoder level: 1 has the highest resolution, -2 is second to last")
+    Every distance, level and pooling is scored; `distance`, `margin` and `level` say which of the scores
+    chooses checkpoints.
+    """
+
+    distance: str = setting("cosine", "distance that chooses checkpoints: cosine, l2 or pearson")
+    margin: float = setting(0.5, "margin of the hinge that chooses checkpoints, one of `margins`")
+    level: int = setting(
+        -2, "encoder level that chooses checkpoints: 1 has the highest resolution, -2 is second to last"
+    )
+    margins: tuple[float, ...] = setting(MARGINS, "margins that are scored")
     seed: int = setting(0, "seed of the colour jitter and of the pairing")
-    batch_size: int = setting(64, "images per forward pass; changes speed, not scores")
+    batch_size: int = setting(16, "images per forward pass; changes speed, not scores")
+    num_workers: int = setting(1, "tasks that share the scoring of a checkpoint; changes speed, not scores")
+    mixed_precision: bool = setting(True, "whether encoders compute in bfloat16 where scoring has a GPU")
 
     def __post_init__(self) -> None:
-        _require(self.margin >= 0, "robustness.margin", self.margin, "at least 0")
+        margins = self.margins
+        _require(
+            bool(margins) and len(set(margins)) == len(margins) and all(0 <= m < float("inf") for m in margins),
+            "robustness.margins", margins, "at least 0, without repeats",
+        )  # fmt: skip
+        _require(self.margin in margins, "robustness.margin", self.margin, f"one of robustness.margins={margins}")
         _require(self.level != 0, "robustness.level", self.level, "from 1 up, or negative from the end")
         _require(self.batch_size >= 1, "robustness.batch_size", self.batch_size, "at least 1")
+        _require(self.num_workers >= 1, "robustness.num_workers", self.num_workers, "at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""Distributed scoring: one Ray task per checkpoint, the target images once per node in the object store."""
+"""Distributed scoring: Ray tasks that share checkpoints, the target images once per node in the object store."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import Any
 
 import ray
 import torch
@@ -14,13 +15,13 @@ from raytransfer.data import Images, load_target
 from raytransfer.models import load_encoder
 from raytransfer.results import ScoringUnit, Storage, result_row
 from raytransfer.tracking import Tracker, scoring_record
-from raytransfer.transferability import score_encoder
+from raytransfer.transferability import HingeSums, hinge_sums
 
 
 def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
-    """Score what is missing, as many checkpoints at a time as the cluster has room for, and publish all.
+    """Score what is missing, as many parts at a time as the cluster has room for, and publish all.
 
-    Scores are of the target's training images, without their labels; both pooled and not.
+    Scores are of the target's training images, without their labels; every parameter choice is scored.
 
     Args:
         units: Scorings; those in the ledger are not repeated.
@@ -31,24 +32,7 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
         WorkFailedError: Names the checkpoints that could not be scored; the others were.
     """
     pending = [unit for unit in units if not storage.ledger.has("robustness", unit.key)]
-    failed: list[str] = []
-    if pending:
-        resources = pending[0].study.resources
-        task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(_score_one)
-        datasets = dict.fromkeys(unit.dataset for unit in pending)
-        images = {d: ray.put(load_target(d, pending[0].study.target).train_images) for d in datasets}
-        running = {task.remote(unit, images[unit.dataset], storage.root): unit for unit in pending}
-        with tqdm(total=len(units), initial=len(units) - len(pending), desc="scoring", unit="ckpt") as bar:
-            while running:
-                (done,), _ = ray.wait(list(running), num_returns=1)
-                unit = running.pop(done)
-                try:
-                    ray.get(done)
-                except ray.exceptions.RayError as error:
-                    failed.append(f"{unit.name}: {reason(error)}")
-                else:
-                    _publish(unit, storage, tracker)
-                bar.update()
+    failed = _score(pending, storage, tracker, num_done=len(units) - len(pending)) if pending else []
     if failed:
         raise WorkFailedError(f"scoring failed: {'; '.join(failed)}")
     for unit in units:
@@ -56,30 +40,81 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
             _publish(unit, storage, tracker)
 
 
+@dataclass
+class _Scoring:
+    """A scoring under way: what its finished tasks found."""
+
+    unit: ScoringUnit
+    parts: dict[int, HingeSums] = field(default_factory=dict)  # by shard
+    seconds: float = 0.0
+    problem: str | None = None
+    num_running: int = 0
+
+
+def _score(pending: list[ScoringUnit], storage: Storage, tracker: Tracker, *, num_done: int) -> list[str]:
+    """Score with Ray; return a line for each checkpoint that could not be scored."""
+    resources, shards = pending[0].study.resources, pending[0].study.robustness.num_workers
+    task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(_score_shard)
+    datasets = dict.fromkeys(unit.dataset for unit in pending)
+    images = {name: ray.put(load_target(name, pending[0].study.target).train_images) for name in datasets}
+    scorings = [_Scoring(unit=unit, num_running=shards) for unit in pending]
+    running = {
+        task.remote(scoring.unit, images[scoring.unit.dataset], storage.root, shard): (scoring, shard)
+        for scoring in scorings
+        for shard in range(shards)
+    }
+    total = num_done + len(pending)
+    with tqdm(total=total, initial=num_done, desc="scoring", unit="ckpt") as bar:
+        while running:
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            scoring, shard = running.pop(done)
+            scoring.num_running -= 1
+            try:
+                scoring.parts[shard], seconds = ray.get(done)
+            except ray.exceptions.RayError as error:
+                scoring.problem = reason(error)
+            else:
+                scoring.seconds += seconds
+            if scoring.num_running == 0:
+                bar.update()
+                if scoring.problem is None:
+                    _write(scoring, storage)
+                    _publish(scoring.unit, storage, tracker)
+    return [f"{scoring.unit.name}: {scoring.problem}" for scoring in scorings if scoring.problem]
+
+
+def _write(scoring: _Scoring, storage: Storage) -> None:
+    """Put a scoring whose parts are all there into the ledger."""
+    unit = scoring.unit
+    parts = [scoring.parts[shard] for shard in sorted(scoring.parts)]  # the order of a sum changes its digits
+    scores = [asdict(found) for found in reduce(add, parts).scores()]
+    row = result_row(
+        key=unit.key, settings=unit.settings, seconds=scoring.seconds,
+        encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
+        encoder_sha256=unit.encoder_sha256, scores=scores,
+    )  # fmt: skip
+    storage.ledger.append("robustness", row)
+
+
 def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker) -> None:
     (row,) = storage.ledger.read("robustness", [unit.key]).to_pylist()
     tracker.publish(scoring_record(unit, row))
 
 
-def _score_one(unit: ScoringUnit, images: Images, root: Path) -> None:
-    """Score one checkpoint and write it into the ledger (runs in a Ray task)."""
+def _score_shard(unit: ScoringUnit, images: Images, root: Path, shard: int) -> tuple[HingeSums, float]:
+    """Return a shard's part of a scoring and the seconds it took (runs in a Ray task)."""
     started = time.monotonic()
-    storage, config = Storage(root), unit.study.robustness
-    encoder, _ = load_encoder(storage.series(unit.encoder, unit.scheme).path(unit.epoch))
-    scores = score_encoder(
+    config = unit.study.robustness
+    encoder, _ = load_encoder(Storage(root).series(unit.encoder, unit.scheme).path(unit.epoch))
+    sums = hinge_sums(
         encoder,
         images,
-        distances=(config.distance,),
-        margins=(config.margin,),
-        levels=(config.level,),
-        pooled=(True, False),
+        margins=config.margins,
         seed=config.seed,
         batch_size=config.batch_size,
         device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
+        precision=unit.precision,
+        shard=shard,
+        num_shards=config.num_workers,
     )
-    row: dict[str, Any] = result_row(
-        key=unit.key, settings=unit.settings, seconds=time.monotonic() - started,
-        encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
-        encoder_sha256=unit.encoder_sha256, scores=[asdict(found) for found in scores],
-    )  # fmt: skip
-    storage.ledger.append("robustness", row)
+    return sums, time.monotonic() - started

@@ -95,10 +95,15 @@ class ScoringUnit:
     dataset: str
 
     @property
+    def precision(self) -> str:
+        """What the encoder computes in: bfloat16 where scoring has a GPU and the study allows it."""
+        on_gpu = self.study.resources.gpus_per_trial > 0
+        return "bfloat16" if on_gpu and self.study.robustness.mixed_precision else "float32"
+
+    @property
     def settings(self) -> dict[str, Any]:
-        """Everything the scores depend on; the batch size is left out because they do not."""
-        robustness = to_dict(self.study.robustness)
-        del robustness["batch_size"]
+        """Everything the scores depend on; how they are computed in parts and which one chooses is left out."""
+        config = self.study.robustness
         return {
             "encoder": self.encoder,
             "scheme": self.scheme,
@@ -106,7 +111,7 @@ class ScoringUnit:
             "encoder_sha256": self.encoder_sha256,
             "dataset": self.dataset,
             "target": target_identity(self.dataset, self.study.target),
-            "robustness": robustness,
+            "robustness": {"margins": list(config.margins), "seed": config.seed, "precision": self.precision},
         }
 
     @property

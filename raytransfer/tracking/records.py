@@ -38,25 +38,32 @@ def pretraining_record(
         name=unit.name,
         params=_flat(unit.settings),
         epochs={row["epoch"]: {name: row[name] for name in _PRETRAINING_METRICS} for row in rows},
-        config=unit.settings,
+        documents={"config.json": unit.settings},
         artifacts={series.path(epoch): f"encoders/{series.path(epoch).name}" for epoch in series.epochs()},
     )
 
 
 def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
-    """Return the record of a finished scoring; its metrics stand at the step of the checkpoint's epoch."""
+    """Return the record of a finished scoring; its metrics stand at the step of the checkpoint's epoch.
+
+    The metrics are the scores that choose checkpoints, pooled and not; all are in the artifact scores.json.
+    """
+    config = unit.study.robustness
+    num_levels = max(score["level"] for score in row["scores"])
+    level = config.level if config.level > 0 else num_levels + 1 + config.level
     metrics: dict[str, float] = {}
     for score in row["scores"]:
-        name = "robustness_pooled" if score["pooled"] else "robustness"
-        metrics[f"train/{name}"] = score["score"]
-        metrics[f"train/{name}_standard_error"] = score["standard_error"]
+        if (score["distance"], score["margin"], score["level"]) == (config.distance, config.margin, level):
+            name = "robustness_pooled" if score["pooled"] else "robustness"
+            metrics[f"train/{name}"] = score["score"]
+            metrics[f"train/{name}_standard_error"] = score["standard_error"]
     return RunRecord(
         kind="robustness",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
         epochs={unit.epoch: metrics},
-        config=unit.settings,
+        documents={"config.json": unit.settings, "scores.json": {"scores": row["scores"]}},
     )
 
 
@@ -77,6 +84,6 @@ def downstream_record(
         name=unit.name,
         params=_flat(unit.settings),
         epochs={row["epoch"]: {name: row[name] for name in names} for row in history},
-        config=unit.settings,
+        documents={"config.json": unit.settings},
         artifacts={storage.trial_folder(unit.key) / "predictions.png": ""},
     )

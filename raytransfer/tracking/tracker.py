@@ -42,7 +42,7 @@ class RunRecord:
         name: Run name for people.
         params: What one filters by.
         epochs: Epoch -> metrics, at the step of that epoch.
-        config: Resolved settings, kept as the artifact config.json.
+        documents: Artifacts by name, as JSON values: config.json, the resolved settings, and others.
         artifacts: Local file or folder -> folder among the run's artifacts, "" for the top.
     """
 
@@ -51,7 +51,7 @@ class RunRecord:
     name: str
     params: Mapping[str, Any]
     epochs: Mapping[int, Mapping[str, float]]
-    config: Mapping[str, Any]
+    documents: Mapping[str, Mapping[str, Any]]
     artifacts: Mapping[Path, str] = field(default_factory=dict)
 
 
@@ -185,7 +185,8 @@ class Tracker:
         if new:
             run.last_epoch = new[-1]
         if finished:
-            self._client.log_dict(run.run_id, dict(record.config), "config.json")
+            for name, document in record.documents.items():
+                self._client.log_dict(run.run_id, dict(document), name)
             for path, folder in record.artifacts.items():
                 if path.is_dir():
                     self._client.log_artifacts(run.run_id, str(path), folder)

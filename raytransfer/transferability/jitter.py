@@ -1,16 +1,67 @@
 """Colour jitter drawn from (seed, image, view): the same for every checkpoint and every batch size."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
+
+_GREY_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R 601 luma, as in torchvision
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Return the grey images (N, 1, H, W) of images with one or three channels."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = (c * weight for c, weight in zip(images.split(1, dim=1), _GREY_WEIGHTS, strict=True))
+    return red.add_(green).add_(blue)
+
+
+def _blend(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:
+    return torch.lerp(other.expand_as(images), images, factor).clamp_(0, 1)
+
+
+def _brightness(images: Tensor, factor: Tensor) -> Tensor:
+    return (images * factor).clamp_(0, 1)
+
+
+def _contrast(images: Tensor, factor: Tensor) -> Tensor:
+    return _blend(images, _grey(images).mean((2, 3), keepdim=True), factor)
+
+
+def _saturation(images: Tensor, factor: Tensor) -> Tensor:
+    return images if images.shape[1] == 1 else _blend(images, _grey(images), factor)
+
+
+def _hue(images: Tensor, turns: Tensor) -> Tensor:
+    """Turn the hue; value and chroma, the highest and the lowest channel, stay."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = images.split(1, dim=1)
+    high = torch.maximum(torch.maximum(red, green), blue)
+    low = torch.minimum(torch.minimum(red, green), blue)
+    chroma = high - low
+    divisor = torch.where(chroma > 0, chroma, 1)
+    sixths = torch.where(
+        high == red,
+        (green - blue) / divisor,
+        torch.where(high == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
+    )
+    sixths = (sixths + 6 * turns).remainder_(6)
+    distances = ((sixths - 3).abs_() - 1, 2 - (sixths - 2).abs_(), 2 - (sixths - 4).abs_())
+    return torch.cat([d.clamp_(0, 1).mul_(chroma).add_(low) for d in distances], dim=1)
+
+
+_ADJUSTMENTS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (_brightness, _contrast, _saturation, _hue)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColorJitter:
     """Strengths of the jitter, with the meaning of torchvision's `ColorJitter`; defaults are the thesis's.
+
+    Unlike torchvision's, a batch is jittered at once, each image with its own factors and order.
 
     Attributes:
         brightness: Factor drawn from [1 - b, 1 + b].
@@ -24,30 +75,29 @@ class ColorJitter:
     saturation: float = 0.1
     hue: float = 0.05
 
-    def __call__(self, image: Tensor, *, seed: int, index: int, view: int) -> Tensor:
-        """Jitter one image.
-
-        Args:
-            image: (3, H, W) floats in [0, 1]; the result is clamped to the same range.
-            seed: Seed of the whole draw.
-            index: Index of the image in its dataset.
-            view: 0 for the query, 1 for the positive view.
-        """
+    def draw(self, *, seed: int, index: int, view: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Return the factors of brightness, contrast and saturation and the hue's turns, and their order."""
         rng = np.random.default_rng([seed, index, view])
         unit = rng.uniform(-1.0, 1.0, 4)
-        adjustments = (
-            (F.adjust_brightness, 1 + self.brightness * unit[0]),
-            (F.adjust_contrast, 1 + self.contrast * unit[1]),
-            (F.adjust_saturation, 1 + self.saturation * unit[2]),
-            (F.adjust_hue, self.hue * unit[3]),
-        )
-        for which in rng.permutation(4):
-            adjust, amount = adjustments[which]
-            image = adjust(image, float(amount))
-        return image
+        strengths = np.array([self.brightness, self.contrast, self.saturation, self.hue])
+        return np.array([1.0, 1.0, 1.0, 0.0]) + strengths * unit, rng.permutation(4)
 
-    def batch(self, images: Tensor, *, seed: int, indices: list[int], view: int) -> Tensor:
-        """Jitter images (N, 3, H, W), each with its own draw."""
-        return torch.stack(
-            [self(im, seed=seed, index=i, view=view) for im, i in zip(images, indices, strict=True)]
-        )
+    def __call__(self, images: Tensor, *, seed: int, indices: Sequence[int], view: int) -> Tensor:
+        """Jitter images, each with its own draw.
+
+        Args:
+            images: (N, 3, H, W), or grey as (N, 1, H, W), floats in [0, 1]; so is the result.
+            seed: Seed of the whole draw.
+            indices: Index of each image in its dataset.
+            view: 0 for the query, 1 for the positive view.
+        """
+        draws = [self.draw(seed=seed, index=index, view=view) for index in indices]
+        factors = torch.from_numpy(np.stack([factor for factor, _ in draws])).to(images)
+        order = np.stack([which for _, which in draws])
+        images = images.clone()
+        for step in range(len(_ADJUSTMENTS)):
+            for number, adjust in enumerate(_ADJUSTMENTS):
+                chosen = torch.from_numpy(np.flatnonzero(order[:, step] == number)).to(images.device)
+                if len(chosen):
+                    images[chosen] = adjust(images[chosen], factors[chosen, number].view(-1, 1, 1, 1))
+        return images

@@ -2,11 +2,17 @@
 
 score = 1 - mean_i max(0, d(q_i, k+_i) - d(q_i, k-_i) + margin), where q_i and k+_i are representations of
 two colour-jittered views of target image i and k-_i of another image. No labels are used. Higher is better.
+
+What unusual input gives:
+
+- A representation that is zero (cosine) or constant (Pearson) has distance 1 to every other, so an encoder
+  that has collapsed tells no image apart and scores 1 - margin, as one that maps all images to one vector.
+- Equal images are other images all the same: their score is close to 1 - margin.
+- NaN or infinite representations are an error that names level and image; a score is never NaN.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
 import numpy as np
@@ -14,31 +20,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raytransfer.config import InputError, unknown_name
+from raytransfer.config import MARGINS, InputError, unknown_name
+from raytransfer.transferability.distances import DISTANCES, neighbour_products, pair_products
+from raytransfer.transferability.hinge_sums import HingeSums, RobustnessScore
 from raytransfer.transferability.jitter import ColorJitter
 
-
-def _cosine(x: Tensor, y: Tensor) -> Tensor:
-    norms = (x.square().sum(1) * y.square().sum(1)).sqrt()
-    return 1 - (x * y).sum(1) / norms
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""What an encoder may compute in; the 16-bit ones by torch's autocast."""
 
 
-def _l2(x: Tensor, y: Tensor) -> Tensor:
-    return (x - y).square().mean(1)
-
-
-def _pearson(x: Tensor, y: Tensor) -> Tensor:
-    return _cosine(x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True))
-
-
-DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cosine": _cosine, "l2": _l2, "pearson": _pearson}
-"""Distances between the rows of two (N, D) tensors: 1 - cosine, mean squared difference, 1 - Pearson's r."""
-
-
-def _distance(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    if name not in DISTANCES:
-        raise unknown_name("distance", name, DISTANCES)
-    return DISTANCES[name]
+def _check_choices(distances: Sequence[str], margins: Sequence[float]) -> None:
+    for distance in distances:
+        if distance not in DISTANCES:
+            raise unknown_name("distance", distance, DISTANCES)
+    for margin in margins:
+        if not 0 <= margin < float("inf"):
+            raise InputError(f"margin must be at least 0 and finite, got {margin}")
 
 
 def robustness(
@@ -54,24 +51,23 @@ def robustness(
         margin: Margin of the hinge, at least 0.
 
     Returns:
-        1 - mean hinge; at most 1.
+        1 - mean hinge; at most 1. See the module for zero and constant representations.
 
     Raises:
-        InputError: Shapes differ, N is 0, or the distance does not exist.
-        ValueError: The score is undefined: a representation is zero (cosine), constant (Pearson) or NaN.
+        InputError: Shapes differ, N is 0, the distance does not exist, or the margin is negative.
+        ValueError: A representation is NaN or infinite.
     """
-    if not query.shape == positive.shape == negative.shape or query.ndim < 2 or len(query) == 0:
+    if not query.shape == positive.shape == negative.shape or query.ndim < 2 or query.numel() == 0:
         shapes = [tuple(t.shape) for t in (query, positive, negative)]
         raise InputError(
             f"query, positive and negative must have one shape (N, ...) with N > 0, got {shapes}"
         )
-    function = _distance(distance)
-    q, p, n = (t.flatten(1).double() for t in (query, positive, negative))
-    hinge = (function(q, p) - function(q, n) + margin).clamp_min(0).mean()
+    _check_choices([distance], [margin])
+    q, p, n = (t.flatten(1) for t in (query, positive, negative))
+    function = DISTANCES[distance]
+    hinge = (function(pair_products(q, p)) - function(pair_products(q, n)) + margin).clamp_min(0).mean()
     if not torch.isfinite(hinge):
-        raise ValueError(
-            f"robustness is undefined: distance {distance!r} of a zero or constant representation"
-        )
+        raise ValueError("query, positive and negative must be finite, one holds NaN or infinite entries")
     return 1 - float(hinge)
 
 
@@ -92,85 +88,6 @@ class LevelEncoder(Protocol):
         """Switch to evaluation mode."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RobustnessScore:
-    """One parameter choice's score of one encoder on one set of images.
-
-    Attributes:
-        distance: "cosine", "l2" or "pearson".
-        margin: Margin of the hinge.
-        level: Encoder level, from 1.
-        pooled: Whether feature maps were averaged over space.
-        score: 1 - mean hinge.
-        standard_error: Of the score, over images: standard deviation of the hinge (n - 1) / sqrt(n).
-        num_images: Images n.
-    """
-
-    distance: str
-    margin: float
-    level: int
-    pooled: bool
-    score: float
-    standard_error: float
-    num_images: int
-
-
-@dataclass
-class _HingeSums:
-    """Running sums of the hinge and its square, for every choice at once: flat memory, one pass."""
-
-    distances: Sequence[str]
-    margins: Tensor
-    count: int = 0
-    sums: dict[tuple[int, bool, str], Tensor] = field(default_factory=dict)
-
-    def add(self, query: list[Tensor], positive: list[Tensor], negative: list[Tensor], keys: list) -> None:
-        """Add a batch; the lists run over (level, pooled) in the order of `keys`."""
-        for (level, pooled), q, p, n in zip(keys, query, positive, negative, strict=True):
-            for name in self.distances:
-                function = DISTANCES[name]
-                gap = (function(q, p) - function(q, n)).double().cpu()
-                if not torch.isfinite(gap).all():
-                    what = "zero or constant" if torch.isfinite(q).all() else "NaN or infinite"
-                    raise ValueError(
-                        f"robustness is undefined: {what} representation at level {level} (distance {name!r})"
-                    )
-                hinge = (gap[:, None] + self.margins).clamp_min(0)
-                sums = torch.stack([hinge.sum(0), hinge.square().sum(0)])
-                key = (level, pooled, name)
-                self.sums[key] = self.sums[key] + sums if key in self.sums else sums
-        self.count += len(query[0])
-
-    def scores(self) -> list[RobustnessScore]:
-        found = []
-        for (level, pooled, name), (total, squares) in self.sums.items():
-            for margin, s, s2 in zip(self.margins.tolist(), total.tolist(), squares.tolist(), strict=True):
-                mean = s / self.count
-                variance = max(s2 - self.count * mean**2, 0.0) / (self.count - 1)
-                found.append(
-                    RobustnessScore(
-                        distance=name,
-                        margin=margin,
-                        level=level,
-                        pooled=pooled,
-                        score=1 - mean,
-                        standard_error=math.sqrt(variance / self.count),
-                        num_images=self.count,
-                    )
-                )
-        return found
-
-
-def _level_numbers(levels: Sequence[int], count: int) -> list[int]:
-    numbers = []
-    for level in levels:
-        number = level if level > 0 else count + 1 + level
-        if not 1 <= number <= count:
-            raise InputError(f"level {level} does not exist: the encoder has levels 1 to {count}")
-        numbers.append(number)
-    return list(dict.fromkeys(numbers))
-
-
 class ImageSequence(Protocol):
     """Images by index: an array (N, H, W, C), or anything that gives arrays (H, W, C)."""
 
@@ -179,8 +96,8 @@ class ImageSequence(Protocol):
     def __getitem__(self, index: int, /) -> NDArray[np.float32]: ...
 
 
-def _batch(images: ImageSequence, indices: list[int]) -> Tensor:
-    """Return images as (n, 3, H, W), after checking their form and range."""
+def _batch(images: ImageSequence, indices: Sequence[int]) -> Tensor:
+    """Return images as (n, C, H, W), after checking their form and range."""
     batch = np.stack([images[index] for index in indices])
     if batch.ndim != 4 or batch.shape[3] not in (1, 3):
         raise InputError(f"images must be (H, W, 1) or (H, W, 3), got {batch.shape[1:]}")
@@ -189,28 +106,160 @@ def _batch(images: ImageSequence, indices: list[int]) -> Tensor:
     low, high = float(batch.min()), float(batch.max())
     if not (low >= 0 and high <= 1):
         raise InputError(f"images must have values in [0, 1], got {low:g} to {high:g}")
-    return torch.from_numpy(batch).float().permute(0, 3, 1, 2).expand(-1, 3, -1, -1)
+    return torch.from_numpy(batch).float().permute(0, 3, 1, 2).contiguous()
+
+
+def _level_numbers(levels: Sequence[int] | None, count: int) -> list[int]:
+    numbers = []
+    for level in range(1, count + 1) if levels is None else levels:
+        number = level if level > 0 else count + 1 + level
+        if not 1 <= number <= count:
+            raise InputError(f"level {level} does not exist: the encoder has levels 1 to {count}")
+        numbers.append(number)
+    return list(dict.fromkeys(numbers))
+
+
+def _computing_in(precision: str, device: torch.device) -> AbstractContextManager[None]:
+    """Return the context for an encoder's forward passes; float32 means it, so no TF32 either."""
+    if precision == "float32":
+        return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return torch.autocast(device.type, dtype=PRECISIONS[precision])
+
+
+def _gaps(query: Sequence[Tensor], keys: Sequence[Tensor], distances: Sequence[str]) -> Tensor:
+    """Return d(q_i, k_i) - d(q_i, k_(i+1)), (R, N), with a row per representation and distance.
+
+    Args:
+        query: One (N, D) tensor per representation.
+        keys: One (N + 1, D) tensor per representation.
+        distances: Names.
+    """
+    rows = []
+    for q, k in zip(query, keys, strict=True):
+        own, following = neighbour_products(q, k)
+        rows += [DISTANCES[name](own) - DISTANCES[name](following) for name in distances]
+    return torch.stack(rows)
 
 
 @torch.inference_mode()
+def hinge_sums(
+    encoder: LevelEncoder,
+    images: ImageSequence,
+    *,
+    distances: Sequence[str] = tuple(DISTANCES),
+    margins: Sequence[float] = MARGINS,
+    levels: Sequence[int] | None = None,
+    pooled: Sequence[bool] = (True, False),
+    seed: int = 0,
+    batch_size: int = 16,
+    device: str | torch.device = "cpu",
+    precision: str = "float32",
+    jitter: ColorJitter | None = None,
+    shard: int = 0,
+    num_shards: int = 1,
+) -> HingeSums:
+    """Return one shard's part of the sums behind `score_encoder`; the shards' parts add up.
+
+    Images run in a seeded permutation, of which a shard is a contiguous section. The negative of one image is
+    the second view of the next, and of the last the first's, so a batch needs itself and the image carried
+    over from the one before, and a shard the second view of the image after its last.
+
+    Args:
+        encoder: As in `score_encoder`, like all that is not named here.
+        images: All images, not only the shard's.
+        distances: See there.
+        margins: See there.
+        levels: See there.
+        pooled: See there.
+        seed: See there.
+        batch_size: See there.
+        device: See there.
+        precision: See there.
+        jitter: See there.
+        shard: Which part, from 0.
+        num_shards: Number of parts; those beyond the number of images are empty.
+
+    Raises:
+        InputError: As `score_encoder`.
+        ValueError: As `score_encoder`.
+    """
+    if len(images) < 2:
+        raise InputError(f"images must be two or more, got {len(images)}")
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1, got {batch_size}")
+    if not 0 <= shard < num_shards:
+        raise InputError(f"shard must be from 0 to num_shards - 1 = {num_shards - 1}, got {shard}")
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    _check_choices(distances, margins)
+    device, jitter = torch.device(device), jitter or ColorJitter()
+    encoder = encoder.to(device).eval()
+    keys = [(n, pool) for n in _level_numbers(levels, len(encoder.level_channels)) for pool in pooled]
+    sums = HingeSums.zero([(*key, distance) for key in keys for distance in distances], margins)
+
+    def representations(batch: Tensor, indices: Sequence[int], view: int) -> list[Tensor]:
+        views = jitter(batch, seed=seed, indices=indices, view=view).expand(-1, 3, -1, -1)
+        with _computing_in(precision, device):
+            maps = encoder.forward_levels(views)
+        return [
+            maps[n - 1].mean((2, 3), dtype=torch.float32) if pool else maps[n - 1].flatten(1)
+            for n, pool in keys
+        ]
+
+    low, high = (len(images) * s // num_shards for s in (shard, shard + 1))
+    order = np.random.default_rng(seed).permutation(len(images)).tolist()
+    section = [order[position % len(order)] for position in range(low, high + 1)] if low < high else []
+    carried: list[tuple[Tensor, Tensor]] = []  # both views of the image that has no negative yet
+    for start in range(0, len(section), batch_size):
+        indices = section[start : start + batch_size]
+        scored = section[start : min(start + batch_size, len(section) - 1)]
+        batch = _batch(images, indices).to(device)
+        second = representations(batch, indices, 1)
+        first = representations(batch[: len(scored)], scored, 0) if scored else []
+        gaps = []
+        if carried:
+            after = [torch.cat([key, s[:1]]) for (_, key), s in zip(carried, second, strict=True)]
+            gaps.append(_gaps([query for query, _ in carried], after, distances))
+        if len(indices) > 1:
+            gaps.append(_gaps([f[: len(indices) - 1] for f in first], second, distances))
+        if gaps:
+            found = torch.cat(gaps, dim=1).cpu().numpy()
+            _check_finite(found, sums, section[max(start - 1, 0) :])
+            sums = sums.with_gaps(found)
+        carried = []
+        if len(scored) == len(indices):
+            carried = [(f[-1:].clone(), s[-1:].clone()) for f, s in zip(first, second, strict=True)]
+    return sums
+
+
+def _check_finite(gaps: NDArray[np.float64], sums: HingeSums, indices: Sequence[int]) -> None:
+    """Raise ValueError naming the first level and image whose representation is NaN or infinite."""
+    bad = np.argwhere(~np.isfinite(gaps))
+    if len(bad):
+        level, image = sums.representations[bad[0, 0]][0], indices[bad[0, 1]]
+        raise ValueError(
+            f"the encoder's output at level {level} is NaN or infinite for image {image} or the next"
+        )
+
+
 def score_encoder(
     encoder: LevelEncoder,
     images: ImageSequence,
     *,
-    distances: Sequence[str] = ("cosine",),
-    margins: Sequence[float] = (0.5,),
-    levels: Sequence[int] = (-2,),
+    distances: Sequence[str] = tuple(DISTANCES),
+    margins: Sequence[float] = MARGINS,
+    levels: Sequence[int] | None = None,
     pooled: Sequence[bool] = (True, False),
     seed: int = 0,
-    batch_size: int = 64,
+    batch_size: int = 16,
     device: str | torch.device = "cpu",
+    precision: str = "float32",
     jitter: ColorJitter | None = None,
 ) -> list[RobustnessScore]:
-    """Score an encoder on a set of images for every combination of choices, in one pass.
+    """Score an encoder on a set of images for every combination of choices, in one pass over both views.
 
-    Image i gets two views whose jitters are drawn from (seed, i, view). Images run in a seeded
-    permutation; the negative of one is the second view of the next, and of the last the first's. So a
-    batch needs only itself and the item carried over from the one before. Hinges are summed in float64.
+    Image i gets two views whose jitters are drawn from (seed, i, view), the same for every encoder. The
+    negatives follow a seeded derangement (see `hinge_sums`). Distances and sums are in float64.
 
     Args:
         encoder: Put into evaluation mode and on `device`.
@@ -218,11 +267,12 @@ def score_encoder(
             as three equal channels): an array (N, H, W, C) or another sequence.
         distances: Of "cosine", "l2", "pearson".
         margins: Margins of the hinge.
-        levels: Encoder levels; from 1, or negative from the end.
+        levels: Encoder levels; from 1, or negative from the end. None for all.
         pooled: True averages feature maps over space, False flattens them.
         seed: Of the jitter and of the pairing.
-        batch_size: Images per forward pass; changes speed and memory, not the scores.
-        device: Where the encoder runs.
+        batch_size: Images per forward pass; changes speed and memory, the scores by less than 1e-6.
+        device: Where jitter, encoder and distances are computed.
+        precision: "float32", or "bfloat16" or "float16" for mixed precision in the encoder.
         jitter: Strengths of the colour jitter; the thesis's where None.
 
     Returns:
@@ -230,37 +280,9 @@ def score_encoder(
 
     Raises:
         InputError: Fewer than two images, integer or out-of-range images, an unknown distance or level.
-        ValueError: A score is undefined because a representation is zero, constant, NaN or infinite.
+        ValueError: A representation is NaN or infinite; the message names level and image.
     """
-    if len(images) < 2:
-        raise InputError(f"images must be two or more, got {len(images)}")
-    for distance in distances:
-        _distance(distance)
-    jitter = jitter or ColorJitter()
-    encoder = encoder.to(device).eval()
-    numbers = _level_numbers(levels, len(encoder.level_channels))
-    keys = [(level, pool) for level in numbers for pool in pooled]
-    sums = _HingeSums(distances=distances, margins=torch.tensor(list(margins), dtype=torch.float64))
-
-    def representations(batch: Tensor, indices: list[int], view: int) -> list[Tensor]:
-        maps = encoder.forward_levels(jitter.batch(batch, seed=seed, indices=indices, view=view))
-        return [maps[n - 1].mean((2, 3)) if pool else maps[n - 1].flatten(1) for n, pool in keys]
-
-    order = np.random.default_rng(seed).permutation(len(images)).tolist()
-    first: list[Tensor] = []  # second view of the first image: the last one's negative
-    carried: tuple[list[Tensor], list[Tensor]] | None = None  # both views of the item without a negative yet
-    for start in range(0, len(order), batch_size):
-        indices = order[start : start + batch_size]
-        batch = _batch(images, indices).to(device)
-        query, positive = (representations(batch, indices, view) for view in (0, 1))
-        if carried is None:
-            first = [p[:1] for p in positive]
-        else:
-            query = [torch.cat(pair) for pair in zip(carried[0], query, strict=True)]
-            positive = [torch.cat(pair) for pair in zip(carried[1], positive, strict=True)]
-        if len(query[0]) > 1:
-            sums.add([q[:-1] for q in query], [p[:-1] for p in positive], [p[1:] for p in positive], keys)
-        carried = ([q[-1:] for q in query], [p[-1:] for p in positive])
-    if carried is not None:
-        sums.add(*carried, first, keys)
-    return sums.scores()
+    return hinge_sums(
+        encoder, images, distances=distances, margins=margins, levels=levels, pooled=pooled, seed=seed,
+        batch_size=batch_size, device=device, precision=precision, jitter=jitter,
+    ).scores()  # fmt: skip
