@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import stdev
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -66,6 +67,11 @@ class Curve:
     def dice(self) -> tuple[float, ...]:
         """Mean Dice over seeds per checkpoint."""
         return tuple(sum(seeds) / len(seeds) for seeds in self.performances)
+
+    @cached_property
+    def spread(self) -> tuple[float, ...]:
+        """Standard deviation of the Dice over seeds (n - 1) per checkpoint; NaN for one seed."""
+        return tuple(stdev(seeds) if len(seeds) > 1 else math.nan for seeds in self.performances)
 
     def points(self, choice: Choice) -> list[tuple[int, float]]:
         """Return (epoch, score) pairs, what stopping rules take."""
