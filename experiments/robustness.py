@@ -24,3 +24,22 @@ def run(session: Session, encoders: Encoders) -> list[ScoringUnit]:
     units = scoring_units(session.study, encoders)
     score(units, session.storage, session.tracker)
     return units
+
+
+def experiment(session: Session) -> int:
+    """Pretrain what is missing, score, and print the scores that choose checkpoints."""
+    units = {unit.key: unit for unit in run(session, pretrain(session))}
+    rows = []
+    for row in session.storage.ledger.read("robustness", list(units)).to_pylist():
+        chosen = units[row["key"]].chosen_scores(row["scores"])
+        cells = [f"{s['score']:.4f} ± {s['standard_error']:.4f}" for s in (chosen[False], chosen[True])]
+        rows.append([row["dataset"], row["encoder"], row["scheme"], row["epoch"], *cells])
+    config = session.study.robustness
+    print(tabulate(rows, headers=["dataset", "encoder", "scheme", "epoch", "robustness", "pooled"]))
+    chosen = f"{config.distance}, margin {config.margin:g}, level {config.level}"
+    print(f"scores of {chosen}; those of all parameter choices are in the ledger")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__, PRESETS, experiment))

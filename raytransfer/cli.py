@@ -110,10 +110,10 @@ def _check_names(study: StudyConfig) -> None:
     ):
         if name not in known:
             raise unknown_name(kind, name, known)
-    level = study.robustness.level
     for model in study.models:
         count = num_levels(encoder_of(model))
-        if not 1 <= (level if level > 0 else count + 1 + level) <= count:
+        if not 1 <= study.robustness.level_number(count) <= count:
+            level = study.robustness.level
             raise InputError(f"robustness.level={level} does not exist: {model} has levels 1 to {count}")
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import traceback
 import types
 import typing
@@ -172,13 +173,19 @@ class RobustnessConfig:
     def __post_init__(self) -> None:
         margins = self.margins
         _require(
-            bool(margins) and len(set(margins)) == len(margins) and all(0 <= m < float("inf") for m in margins),
+            bool(margins) and len(set(margins)) == len(margins) and 0 <= min(margins) <= max(margins) < math.inf,
             "robustness.margins", margins, "at least 0, without repeats",
         )  # fmt: skip
-        _require(self.margin in margins, "robustness.margin", self.margin, f"one of robustness.margins={margins}")
+        _require(
+            self.margin in margins, "robustness.margin", self.margin, f"one of robustness.margins={margins}"
+        )
         _require(self.level != 0, "robustness.level", self.level, "from 1 up, or negative from the end")
         _require(self.batch_size >= 1, "robustness.batch_size", self.batch_size, "at least 1")
         _require(self.num_workers >= 1, "robustness.num_workers", self.num_workers, "at least 1")
+
+    def level_number(self, num_levels: int) -> int:
+        """Return `level` counted from 1 in an encoder with so many levels; it may not exist there."""
+        return self.level if self.level > 0 else num_levels + 1 + self.level
 
 
 @dataclass(frozen=True, kw_only=True)

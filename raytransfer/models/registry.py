@@ -102,6 +102,7 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
 
 
 @cache
+@cache
 def num_levels(encoder: str) -> int:
     """Return how many levels an encoder has, without the cost of its weights.
 

@@ -47,7 +47,8 @@ class Answer:
 
 
 def _choice(config: RobustnessConfig, curve: Curve) -> Choice:
-    level = config.level if config.level < 0 else config.level - num_levels(curve.encoder) - 1
+    count = num_levels(curve.encoder)
+    level = config.level_number(count) - count - 1
     return Choice(config.distance, config.margin, level, curve.mode == "decoder-only")
 
 

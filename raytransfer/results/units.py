@@ -17,7 +17,7 @@ from raytransfer.config import (
     to_dict,
 )
 from raytransfer.data import target_identity
-from raytransfer.models import encoder_of
+from raytransfer.models import encoder_of, num_levels
 from raytransfer.training.recipes import reference_recipe
 
 Encoders = Mapping[tuple[str, str], Mapping[int, str]]
@@ -124,6 +124,12 @@ class ScoringUnit:
         """Ledger key."""
         epoch = f"epoch-{self.epoch:04d}"
         return _key(self.encoder, self.scheme, epoch, self.dataset, digest(self.settings))
+
+    def chosen_scores(self, scores: Iterable[Mapping[str, Any]]) -> dict[bool, Mapping[str, Any]]:
+        """Return the scores that choose checkpoints, of all those in a ledger row, by pooling."""
+        config = self.study.robustness
+        chosen = (config.distance, config.margin, config.level_number(num_levels(self.encoder)))
+        return {s["pooled"]: s for s in scores if (s["distance"], s["margin"], s["level"]) == chosen}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,15 +48,11 @@ def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
 
     The metrics are the scores that choose checkpoints, pooled and not; all are in the artifact scores.json.
     """
-    config = unit.study.robustness
-    num_levels = max(score["level"] for score in row["scores"])
-    level = config.level if config.level > 0 else num_levels + 1 + config.level
     metrics: dict[str, float] = {}
-    for score in row["scores"]:
-        if (score["distance"], score["margin"], score["level"]) == (config.distance, config.margin, level):
-            name = "robustness_pooled" if score["pooled"] else "robustness"
-            metrics[f"train/{name}"] = score["score"]
-            metrics[f"train/{name}_standard_error"] = score["standard_error"]
+    for pooled, score in unit.chosen_scores(row["scores"]).items():
+        name = "robustness_pooled" if pooled else "robustness"
+        metrics[f"train/{name}"] = score["score"]
+        metrics[f"train/{name}_standard_error"] = score["standard_error"]
     return RunRecord(
         kind="robustness",
         key=unit.key,

@@ -24,7 +24,7 @@ def _record(key: str, epochs: int, artifact: Path | None = None) -> RunRecord:
     return RunRecord(
         kind="downstream", key=key, name=f"trial {key}", params={"model": "unet-micro", "seed": 0},
         epochs={e: {"test/dice": e / 10, "train/loss": 1 / e} for e in range(1, epochs + 1)},
-        config={"seed": 0}, artifacts={} if artifact is None else {artifact: "pictures"},
+        documents={"config.json": {"seed": 0}}, artifacts={} if artifact is None else {artifact: "pictures"},
     )  # fmt: skip
 
 
