@@ -10,18 +10,34 @@ from raytransfer.scheduling.rules import (
     SignificantFall,
     StoppingRule,
 )
+from raytransfer.scheduling.simulation import (
+    Event,
+    Judge,
+    Outcome,
+    RecordedPretraining,
+    RuleJudge,
+    Simulation,
+    simulate,
+)
 
 __all__ = [
     "RULES",
     "BestOfAll",
     "Decision",
+    "Event",
     "FirstPeak",
     "FixedBudget",
+    "Judge",
+    "Outcome",
+    "RecordedPretraining",
     "Replay",
+    "RuleJudge",
     "SignificantFall",
+    "Simulation",
     "StoppingRule",
     "call_from_text",
     "replay",
     "restored",
     "rule_factory",
+    "simulate",
 ]

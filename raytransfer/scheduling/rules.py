@@ -13,7 +13,8 @@ What every rule does with unusual input:
 - A rule saved with `state()` and brought back with `restored` goes on as if it had never been away.
 
 A new rule is a dataclass: its parameters are fields, what it remembers between epochs are fields with
-`init=False` that hold plain JSON values, its `name` is what command lines call it; then it is listed in `registry.RULES`.
+`init=False` that hold plain JSON values, its `name` is what command lines call it; then it is listed in
+`registry.RULES`.
 """
 
 import math
