@@ -27,7 +27,7 @@ from raytransfer.config import (
 )
 from raytransfer.data import check_data, target_problem
 from raytransfer.data.source_augmentation import SCHEMES
-from raytransfer.models import create_encoder, encoder_of
+from raytransfer.models import encoder_of, num_levels
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import Storage, pretraining_units
 from raytransfer.tracking import Tracker
@@ -112,7 +112,7 @@ def _check_names(study: StudyConfig) -> None:
             raise unknown_name(kind, name, known)
     level = study.robustness.level
     for model in study.models:
-        count = len(create_encoder(encoder_of(model)).level_channels)
+        count = num_levels(encoder_of(model))
         if not 1 <= (level if level > 0 else count + 1 + level) <= count:
             raise InputError(f"robustness.level={level} does not exist: {model} has levels 1 to {count}")
 

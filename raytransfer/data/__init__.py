@@ -3,6 +3,7 @@
 from raytransfer.data.arrays import Images, SegmentationData, Split
 from raytransfer.data.classification import ClassificationData, ImageSource
 from raytransfer.data.registry import (
+    TARGETS,
     check_data,
     load_source,
     load_target,
@@ -13,6 +14,7 @@ from raytransfer.data.registry import (
 )
 
 __all__ = [
+    "TARGETS",
     "ClassificationData",
     "ImageSource",
     "Images",

@@ -33,6 +33,8 @@ SOURCES: dict[str, _Embedded | None] = {
 EMBEDDED_TARGETS = {"mni152": _Embedded(load=load_mni152, packages=("nilearn",))}
 OFFICIAL_TARGETS = {"acdc": acdc.OFFICIAL, "covid-qu-ex": covid_qu_ex.OFFICIAL, "idrid": idrid.OFFICIAL}
 """Prepared targets whose owners say how large they are."""
+TARGETS = (*EMBEDDED_TARGETS, *OFFICIAL_TARGETS)
+"""The targets with a name of their own; any prepared folder and `msd/<Task>` are targets too."""
 
 
 def _check_packages(kind: str, name: str, embedded: _Embedded) -> None:
@@ -64,7 +66,7 @@ def _check_target(name: str, config: TargetConfig) -> None:
     if name in EMBEDDED_TARGETS:
         _check_packages("target", name, EMBEDDED_TARGETS[name])
     elif not (name in OFFICIAL_TARGETS or name.startswith("msd/") or _is_prepared(name, config)):
-        raise unknown_name("target dataset", name, [*EMBEDDED_TARGETS, *OFFICIAL_TARGETS, "msd/<Task>"])
+        raise unknown_name("target dataset", name, [*TARGETS, "msd/<Task>"])
 
 
 def check_data(source: SourceConfig, datasets: Iterable[str], target: TargetConfig) -> None:

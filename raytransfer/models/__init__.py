@@ -9,7 +9,7 @@ from raytransfer.models.checkpoints import (
 )
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.public_weights import import_public_encoder
-from raytransfer.models.registry import create_encoder, create_segmentation_model, encoder_of
+from raytransfer.models.registry import create_encoder, create_segmentation_model, encoder_of, num_levels
 from raytransfer.models.segmentation import SegmentationModel
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "encoder_of",
     "import_public_encoder",
     "load_encoder",
+    "num_levels",
     "read_meta",
     "save_encoder",
 ]

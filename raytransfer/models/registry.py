@@ -1,8 +1,10 @@
 """Encoders and segmentation models by name."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from raytransfer.config import InputError, unknown_name
@@ -97,6 +99,17 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
         return build(name, in_chans=in_chans, **{**unchanged, **options, **overrides})
     except TypeError as error:
         raise InputError(f"encoder {name!r} does not take {overrides!r}: {error}") from error
+
+
+@cache
+def num_levels(encoder: str) -> int:
+    """Return how many levels an encoder has, without the cost of its weights.
+
+    Raises:
+        InputError: There is no such encoder.
+    """
+    with torch.device("meta"):
+        return len(create_encoder(encoder).level_channels)
 
 
 def encoder_of(model: str) -> str:

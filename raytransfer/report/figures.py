@@ -13,19 +13,18 @@ DICE_COLOR, SCORE_COLOR = "#0072b2", "#d55e00"
 
 
 def _draw(axes: Axes, answer: Answer) -> Axes:
-    epochs = list(answer.checkpoints)
+    curve, epochs = answer.curve, answer.curve.epochs
     positions = range(len(epochs))
-    cells = list(answer.checkpoints.values())
     axes.errorbar(
-        positions, [c.dice for c in cells], [c.spread for c in cells],
+        positions, curve.dice, curve.spread,
         color=DICE_COLOR, marker="o", capsize=3, label="Dice",
     )  # fmt: skip
-    axes.set_title(f"{answer.model}, {answer.dataset}\n{answer.scheme}, {answer.mode}", fontsize=9)
+    axes.set_title(f"{curve.model}, {curve.dataset}\n{curve.scheme}, {curve.mode}", fontsize=9)
     axes.set_xticks(positions, [str(epoch) for epoch in epochs])
     axes.tick_params(axis="y", colors=DICE_COLOR)
     other = axes.twinx()
     other.errorbar(
-        positions, [c.robustness for c in cells], [c.standard_error for c in cells],
+        positions, curve.scores[answer.choice], curve.standard_errors[answer.choice],
         color=SCORE_COLOR, marker="s", linestyle="--", capsize=3, label="robustness",
     )  # fmt: skip
     other.tick_params(axis="y", colors=SCORE_COLOR)
@@ -44,14 +43,15 @@ def draw_answers(path: str | os.PathLike[str], found: Sequence[Answer]) -> None:
         path: Where to write; the ending decides the format.
         found: At least one answer.
     """
-    models = list(dict.fromkeys(answer.model for answer in found))
-    rows = list(dict.fromkeys((a.dataset, a.scheme, a.mode) for a in found))
+    models = list(dict.fromkeys(answer.curve.model for answer in found))
+    rows = list(dict.fromkeys((a.curve.dataset, a.curve.scheme, a.curve.mode) for a in found))
     figure = Figure(figsize=(4.2 * len(models), 3.0 * len(rows) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(rows), len(models), squeeze=False)
     for answer in found:
-        row = rows.index((answer.dataset, answer.scheme, answer.mode))
-        column = models.index(answer.model)
+        curve = answer.curve
+        row = rows.index((curve.dataset, curve.scheme, curve.mode))
+        column = models.index(curve.model)
         other = _draw(panels[row, column], answer)
         if column == 0:
             panels[row, column].set_ylabel("Dice (test)", color=DICE_COLOR)

@@ -7,78 +7,48 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from raytransfer.metrics import transferability_indicator_score
-from raytransfer.results import DownstreamUnit, Ledger, ScoringUnit
+from raytransfer.config import RobustnessConfig
+from raytransfer.models import num_levels
+from raytransfer.results import Choice, Curve, DownstreamUnit, Ledger, ScoringUnit, curves, recorded
 from raytransfer.scheduling import BestOfAll, FirstPeak, replay
 
 
 @dataclass(frozen=True, kw_only=True)
-class Performance:
-    """Downstream performance of one checkpoint.
-
-    Attributes:
-        dice: Mean Dice over seeds, in [0, 1].
-        spread: Standard deviation over seeds (n - 1); NaN for one seed.
-        robustness: The score of the checkpoint.
-        standard_error: Of the score, over images.
-    """
-
-    dice: float
-    spread: float
-    robustness: float
-    standard_error: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What one model on one dataset in one mode shows about the checkpoints of one pretraining.
+    """What the indicator, with one choice of its parameters, says about a recorded curve.
 
     Attributes:
-        model: Segmentation model.
-        dataset: Target dataset.
-        scheme: Pretraining scheme.
-        mode: "full" or "decoder-only".
-        checkpoints: Pretraining epoch -> performance, in the order of the epochs.
-        num_seeds: Seeds behind each mean.
+        curve: Scores and downstream performance of a pretraining's checkpoints.
+        choice: The indicator's parameters; the curve has scores for them.
     """
 
-    model: str
-    dataset: str
-    scheme: str
-    mode: str
-    checkpoints: dict[int, Performance]
-    num_seeds: int
+    curve: Curve
+    choice: Choice
 
     @property
     def best(self) -> int:
         """Epoch with the best mean Dice."""
-        return max(self.checkpoints, key=lambda epoch: self.checkpoints[epoch].dice)
+        return self.curve.epochs[self.curve.dice.index(max(self.curve.dice))]
 
     @property
     def last(self) -> int:
         """Epoch of the longest pretraining."""
-        return max(self.checkpoints)
+        return self.curve.epochs[-1]
 
     @property
     def chosen(self) -> int | None:
         """Epoch with the best robustness, the untrained encoder left out as in the thesis."""
-        return replay(BestOfAll(), self._curve).selected_epoch
+        return replay(BestOfAll(), self.curve.points(self.choice)).selected_epoch
 
     @property
     def first_peak(self) -> int | None:
         """Epoch of the first peak of robustness: the thesis's online rule."""
-        return replay(FirstPeak(), self._curve).selected_epoch
+        return replay(FirstPeak(), self.curve.points(self.choice)).selected_epoch
 
-    @property
-    def _curve(self) -> list[tuple[int, float]]:
-        return [(epoch, c.robustness) for epoch, c in self.checkpoints.items()]
 
-    def tis(self, epoch: int | None) -> float:
-        """Return the TIS of taking this epoch's checkpoint; NaN where there is none."""
-        if epoch not in self.checkpoints:
-            return math.nan
-        choice = [float(e == epoch) for e in self.checkpoints]
-        return transferability_indicator_score(choice, [c.dice for c in self.checkpoints.values()])
+def _choice(config: RobustnessConfig, curve: Curve) -> Choice:
+    level = config.level if config.level < 0 else config.level - num_levels(curve.encoder) - 1
+    return Choice(config.distance, config.margin, level, curve.mode == "decoder-only")
 
 
 def answers(
@@ -86,61 +56,23 @@ def answers(
 ) -> list[Answer]:
     """Return one answer per model, dataset, scheme and mode whose trials and scores are all in the ledger.
 
-    Robustness is pooled for the frozen encoder and not pooled for full training, as in the thesis. Trials of
-    epoch 0 count for every scheme.
+    Robustness has the parameters of the study's settings; it is pooled for the frozen encoder and not pooled
+    for full training, as in the thesis. Trials of epoch 0 count for every scheme.
 
     Args:
         ledger: The results.
         scorings: Scorings of the study.
         trials: Downstream trials of the study.
     """
-    rows = {row["key"]: row for row in ledger.read("robustness", [s.key for s in scorings]).to_pylist()}
-    scores = {
-        (unit.encoder, unit.scheme, unit.dataset, unit.epoch, score["pooled"]): score
-        for unit in scorings
-        if unit.key in rows
-        for score in rows[unit.key]["scores"]
-    }
-    dice = {row["key"]: row["dice"] for row in ledger.read("downstream", [t.key for t in trials]).to_pylist()}
-    groups: dict[tuple[str, str, str, str], list[DownstreamUnit]] = {}
-    schemes = dict.fromkeys(trial.configuration.scheme for trial in trials)
-    for trial in trials:
-        c = trial.configuration
-        for scheme in schemes if c.epoch == 0 else (c.scheme,):
-            groups.setdefault((c.model, c.dataset, scheme, c.mode), []).append(trial)
-    found = []
-    for (model, dataset, scheme, mode), group in groups.items():
-        checkpoints = {}
-        for epoch in sorted({trial.configuration.epoch for trial in group}):
-            same = [trial for trial in group if trial.configuration.epoch == epoch]
-            score = scores.get((same[0].encoder, scheme, dataset, epoch, mode == "decoder-only"))
-            values = [dice[trial.key] for trial in same if trial.key in dice]
-            if score is None or len(values) < len(same):
-                break
-            checkpoints[epoch] = Performance(
-                dice=float(np.mean(values)),
-                spread=float(np.std(values, ddof=1)) if len(values) > 1 else math.nan,
-                robustness=score["score"],
-                standard_error=score["standard_error"],
-            )
-        else:
-            found.append(
-                Answer(
-                    model=model,
-                    dataset=dataset,
-                    scheme=scheme,
-                    mode=mode,
-                    checkpoints=checkpoints,
-                    num_seeds=len({trial.seed for trial in group}),
-                )
-            )
-    return found
+    found = curves(*recorded(ledger, scorings, trials))
+    asked = [Answer(curve=curve, choice=_choice(trials[0].study.robustness, curve)) for curve in found]
+    return [answer for answer in asked if answer.choice in answer.curve.scores]
 
 
 def _labels(found: Sequence[Answer]) -> list[str]:
     """Return which of an answer's names to show: the model, the mode, and what else varies."""
     names = ("model", "dataset", "scheme", "mode")
-    return [n for n in names if n in ("model", "mode") or len({getattr(a, n) for a in found}) > 1]
+    return [n for n in names if n in ("model", "mode") or len({getattr(a.curve, n) for a in found}) > 1]
 
 
 def _with_error(value: float, error: float) -> str:
@@ -149,17 +81,19 @@ def _with_error(value: float, error: float) -> str:
 
 def checkpoint_table(found: Sequence[Answer]) -> str:
     """Return a text table: Dice and robustness of every checkpoint, per model and mode."""
-    epochs = sorted({epoch for answer in found for epoch in answer.checkpoints})
+    epochs = sorted({epoch for answer in found for epoch in answer.curve.epochs})
     labels = _labels(found)
     rows = []
     for answer in found:
-        cells = [answer.checkpoints.get(epoch) for epoch in epochs]
-        rows.append(
-            [answer.model, answer.mode, "Dice"] + [_with_error(c.dice, c.spread) if c else "" for c in cells]
-        )
-        rows.append(
-            ["", "", "robustness"] + [_with_error(c.robustness, c.standard_error) if c else "" for c in cells]
-        )
+        curve, choice = answer.curve, answer.choice
+        names = [getattr(curve, name) for name in labels]
+        for title, values, errors in (
+            ("Dice", curve.dice, curve.spread),
+            ("robustness", curve.scores[choice], curve.standard_errors[choice]),
+        ):
+            cells = dict(zip(curve.epochs, map(_with_error, values, errors), strict=True))
+            rows.append([*names, title, *(cells.get(epoch, "") for epoch in epochs)])
+            names = [""] * len(labels)
     headers = [*labels, "", *(f"epoch {epoch}" for epoch in epochs)]
     return tabulate(rows, headers=headers, disable_numparse=True)
 
@@ -169,15 +103,16 @@ def answer_table(found: Sequence[Answer]) -> str:
     labels = _labels(found)
     rows = []
     for answer in found:
-        untrained = 0 if 0 in answer.checkpoints else None
-        row = [*(getattr(answer, name) for name in labels), f"epoch {answer.best}"]
+        curve = answer.curve
+        untrained = 0 if 0 in curve.epochs else None
+        row = [*(getattr(curve, name) for name in labels), f"epoch {answer.best}"]
         for epoch in (answer.chosen, answer.first_peak, answer.last, untrained):
-            cell = "-" if epoch is None else f"{answer.tis(epoch):.3f}"
+            cell = "-" if epoch is None else f"{curve.tis(epoch):.3f}"
             row.append(cell if epoch in (untrained, None) else f"{cell}  (epoch {epoch})")
         rows.append(row)
     if len(found) > 1:
         means = [
-            np.mean([answer.tis(choose(answer)) for answer in found])
+            np.mean([answer.curve.tis(choose(answer)) for answer in found])
             for choose in (
                 lambda a: a.chosen, lambda a: a.first_peak, lambda a: a.last, lambda a: 0
             )
@@ -189,7 +124,7 @@ def answer_table(found: Sequence[Answer]) -> str:
 
 def summary(found: Sequence[Answer]) -> str:
     """Return the end of a study as text: both tables and how to read them."""
-    seeds = found[0].num_seeds
+    seeds = len(found[0].curve.performances[0])
     return "\n".join(
         [
             f"Downstream Dice on the test split (mean{' ± standard deviation' if seeds > 1 else ''} over "

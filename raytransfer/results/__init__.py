@@ -1,7 +1,9 @@
-"""The tables: schemas, the Parquet ledger, the units of work and their keys."""
+"""The tables: schemas, the Parquet ledger, the units of work and their keys, recorded curves."""
 
+from raytransfer.results.curves import Choice, Curve, curves, incomplete, recorded
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.provenance import git_sha, library_versions, result_row
+from raytransfer.results.published import read_published
 from raytransfer.results.storage import Storage, write_json
 from raytransfer.results.units import (
     Configuration,
@@ -16,7 +18,9 @@ from raytransfer.results.units import (
 )
 
 __all__ = [
+    "Choice",
     "Configuration",
+    "Curve",
     "DamagedLedgerError",
     "DownstreamUnit",
     "Encoders",
@@ -25,10 +29,14 @@ __all__ = [
     "ScoringUnit",
     "Storage",
     "configurations",
+    "curves",
     "downstream_units",
     "git_sha",
+    "incomplete",
     "library_versions",
     "pretraining_units",
+    "read_published",
+    "recorded",
     "result_row",
     "scoring_units",
     "write_json",

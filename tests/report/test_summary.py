@@ -52,16 +52,16 @@ def _answers(ledger: Ledger) -> list:
 
 def test_the_answer_is_what_a_person_computes_by_hand(ledger: Ledger) -> None:
     full, decoder_only = _answers(ledger)
-    assert (full.mode, decoder_only.mode) == ("full", "decoder-only")
-    assert full.checkpoints[0].dice == pytest.approx(0.6)
-    assert full.checkpoints[0].spread == pytest.approx(0.2 / math.sqrt(2))
-    assert (full.best, full.last, full.num_seeds) == (5, 20, 2)
+    assert (full.curve.mode, decoder_only.curve.mode) == ("full", "decoder-only")
+    assert full.curve.dice[0] == pytest.approx(0.6)
+    assert full.curve.spread[0] == pytest.approx(0.2 / math.sqrt(2))
+    assert (full.best, full.last) == (5, 20)
     assert (full.chosen, full.first_peak) == (20, 1), "epoch 0 has the best score but is no candidate"
     assert (decoder_only.chosen, decoder_only.first_peak) == (5, 5)
-    assert full.tis(full.chosen) == pytest.approx(0.75 / 0.8)
-    assert full.tis(0) == pytest.approx(0.6 / 0.8)
-    assert decoder_only.tis(decoder_only.chosen) == 1
-    assert math.isnan(full.tis(None))
+    assert full.curve.tis(full.chosen) == pytest.approx(0.75 / 0.8)
+    assert full.curve.tis(0) == pytest.approx(0.6 / 0.8)
+    assert decoder_only.curve.tis(decoder_only.chosen) == 1
+    assert math.isnan(full.curve.tis(None))
 
 
 def test_the_text_has_every_number(ledger: Ledger) -> None:
@@ -80,7 +80,7 @@ def test_the_text_has_every_number(ledger: Ledger) -> None:
 def test_an_incomplete_group_gives_no_answer(ledger: Ledger) -> None:
     trial = next(u for u in _trials() if u.configuration.mode == "full" and u.configuration.epoch == 5)
     ledger.path("downstream", trial.key).unlink()
-    assert [answer.mode for answer in _answers(ledger)] == ["decoder-only"]
+    assert [answer.curve.mode for answer in _answers(ledger)] == ["decoder-only"]
 
 
 @pytest.mark.parametrize("name", ["answer.png", "answer.svg"])

@@ -1,0 +1,381 @@
+"""Import of the result tables that the thesis's public repository holds, strictly.
+
+Every cell that counts is checked, and what is wrong is named by file, row (its line in the file, the header
+being line 1) and column. What unusual rows do:
+
+- A downstream row that repeats another in every column is the same training written down twice: both are
+  kept, and count as one in `curves`. The published files have one such pair. Two rows of one seed that
+  differ are an error, as are two scores of one checkpoint and parameter choice.
+- Rows of epoch 0 stand under the scheme "simple" and serve every scheme.
+- Of the metrics other than Dice, an empty, NaN or infinite cell is a null: nothing is chosen by them.
+- A data set is recognised whatever the case, punctuation and a trailing "Dataset" of its name; one that this
+  project does not know is admitted where both files have it.
+"""
+
+import csv
+import difflib
+import io
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from raytransfer.config import InputError, reason, unknown_name
+from raytransfer.data import TARGETS
+from raytransfer.models import encoder_of, num_levels
+
+MODELS = {
+    "basic U-Net": "unet",
+    "ResNet50 Attention U-Net": "resnet50-attention-unet",
+    "Swin U-Net": "swin-unet",
+}
+ENCODERS = {"u-net_encoder": "unet", "resnet50": "resnet50", "swin_transformer": "swin"}
+DISTANCES = {"cosine_distance": "cosine", "l2_loss": "l2", "inv_pearson_corr": "pearson"}
+SCHEMES = {"simple": "simple", "advanced": "advanced"}
+SCORED_SCHEMES = {"simple_training": "simple", "advanced_training": "advanced"}
+MODES = {"False": "full", "True": "decoder-only"}
+BOOLEANS = {"False": False, "True": True}
+DATASET_ALIASES = {"covidqu": "covid-qu-ex"}
+METRIC_COLUMNS = {
+    "mcc": "mcc",
+    "balanced accuracy": "balanced_accuracy",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "precision": "precision",
+    "accuracy": "accuracy",
+    "area under roc": "auroc",
+    "average precision score": "average_precision",
+    "modified hausdorff distance": "hd95",
+}
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
+
+
+class _Csv:
+    """A CSV file read as text; its methods give checked columns and errors that name the row."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path = path
+        try:
+            data = path.read_bytes()
+            header = next(csv.reader(io.StringIO(data.splitlines()[0].decode("utf-8-sig"))), [])
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        except IndexError as error:
+            raise InputError(f"{path}: is empty") from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InputError(f"{path}: is not a CSV file ({reason(error)})") from error
+        for column in columns:
+            if header.count(column) != 1:
+                raise self._bad_header(column, header)
+        self.text = self._read(data, columns)
+        if not self.text.num_rows:
+            raise InputError(f"{path}: has a header but no rows")
+        self._ends = data.endswith(b"\n")
+
+    def _bad_header(self, column: str, header: Sequence[str]) -> InputError:
+        if column in header:
+            return InputError(f"{self.path}: row 1: column {column!r} is there twice")
+        near = difflib.get_close_matches(column, header, n=1)
+        hint = f"is {near[0]!r} meant?" if near else f"it has {', '.join(map(repr, header))[:200]}"
+        return InputError(f"{self.path}: row 1: there is no column {column!r}; {hint}")
+
+    def _read(self, data: bytes, columns: Sequence[str]) -> pa.Table:
+        torn: list[Any] = []
+
+        def keep(row: Any) -> str:
+            torn.append(row)
+            return "skip"
+
+        try:
+            table = pacsv.read_csv(
+                pa.BufferReader(data),
+                read_options=pacsv.ReadOptions(use_threads=False, block_size=max(len(data), 1)),
+                parse_options=pacsv.ParseOptions(ignore_empty_lines=False, invalid_row_handler=keep),
+                convert_options=pacsv.ConvertOptions(
+                    include_columns=columns, column_types=dict.fromkeys(columns, pa.string())
+                ),
+            )
+        except pa.ArrowException as error:
+            raise InputError(f"{self.path}: is not a CSV file ({reason(error)})") from error
+        if torn:
+            has, needs = torn[0].actual_columns, torn[0].expected_columns
+            raise InputError(f"{self.path}: row {torn[0].number}: has {has} cells, the header has {needs}")
+        return table.combine_chunks()
+
+    def check_end(self) -> None:
+        """Raise InputError where the last line has no end: what is missing of it nobody can tell."""
+        if not self._ends:
+            raise InputError(
+                f"{self.path}: row {self.text.num_rows + 1}: the last line does not end, the file is cut off"
+            )
+
+    def row(self, index: int) -> int:
+        """Return the line in the file of a row counted from 0."""
+        return index + 2
+
+    def problem(self, index: int, column: str, says: object) -> InputError:
+        """Build the error for a cell."""
+        return InputError(f"{self.path}: row {self.row(index)}, column {column!r}: {says}")
+
+    def cells(self, index: int, columns: Iterable[str]) -> str:
+        """Return what a row has in some columns, in the file's own words."""
+        return ", ".join(f"{column} {self.text[column][index].as_py()}" for column in columns)
+
+    def names(self, column: str, known: Mapping[str, Any]) -> pa.Array:
+        """Return a column of names as the values that `known` has for them."""
+        found = pc.index_in(self.text[column], value_set=pa.array(list(known))).combine_chunks()
+        if found.null_count:
+            index = _first(found.is_null())
+            name = self.text[column][index].as_py()
+            raise self.problem(index, column, unknown_name("value", name, known))
+        return pa.array(list(known.values())).take(found)
+
+    def numbers(
+        self, column: str, *, low: float = -math.inf, high: float = math.inf, whole: bool = False
+    ) -> pa.Array:
+        """Return a column of finite numbers, nulls where cells are empty."""
+        text = self.text[column].combine_chunks()
+        text = pc.if_else(pc.equal(text, ""), None, text)
+        self._require(column, pc.match_substring_regex(text, _NUMBER), "must be a finite number")
+        values = pc.cast(text, pa.float64())
+        good = pc.and_(pc.is_finite(values), pc.and_(pc.less_equal(low, values), pc.less_equal(values, high)))
+        self._require(column, good, f"must be a finite number from {low:g} to {high:g}")
+        if whole:
+            self._require(column, pc.equal(values, pc.round(values)), "must be a whole number")
+            return pc.cast(values, pa.int64())
+        return values
+
+    def required(self, column: str, **bounds: Any) -> pa.Array:
+        """Return a column of finite numbers without nulls."""
+        values = self.numbers(column, **bounds)
+        self._require(column, values.is_valid(), "must be a number")
+        return values
+
+    def metric(self, column: str) -> pa.Array:
+        """Return a column of numbers, nulls where cells are empty or not finite."""
+        text = self.text[column].combine_chunks()
+        nothing = pc.or_(pc.equal(text, ""), pc.match_substring_regex(text, _NOT_FINITE))
+        text = pc.if_else(nothing, None, text)
+        self._require(column, pc.match_substring_regex(text, _NUMBER), "must be a number or empty")
+        return pc.cast(text, pa.float64())
+
+    def _require(self, column: str, good: pa.Array, says: str) -> None:
+        if not pc.all(good, min_count=0).as_py():
+            index = _first(pc.invert(good))
+            raise self.problem(index, column, f"{says}, got {self.text[column][index].as_py()!r}")
+
+
+def _first(mask: pa.Array) -> int:
+    return int(np.flatnonzero(mask.fill_null(False).to_numpy(zero_copy_only=False))[0])
+
+
+def _normalized(dataset: str) -> str:
+    return re.sub(r"[\W_]", "", dataset.casefold()).removesuffix("dataset")
+
+
+def _dataset_names(file: _Csv, other: _Csv) -> dict[str, str]:
+    """Return the data sets of a file, as it spells them -> this project's name.
+
+    Raises:
+        InputError: The other file does not have one.
+    """
+    known = {_normalized(name): name for name in TARGETS} | DATASET_ALIASES
+    elsewhere = {_normalized(name): name for name in other.text["dataset"].unique().to_pylist()}
+    names = {}
+    for spelled in file.text["dataset"].unique().to_pylist():
+        name = _normalized(spelled)
+        if not name or name not in elsewhere:
+            index = pc.index(file.text["dataset"], spelled).as_py()
+            near = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.4)
+            hint = f"did you mean {elsewhere[near[0]]!r}?" if near else f"it has {sorted(elsewhere.values())}"
+            raise file.problem(
+                index, "dataset", f"unknown data set {spelled!r}: {other.path} has none of that name; {hint}"
+            )
+        names[spelled] = known.get(name, name)
+    return names
+
+
+SCORE_KEY = ("dataset", "metric", "margin", "encoder", "pretraining_scheme", "pooled", "level")
+SCORE_EPOCH = "pretraining_length"
+TRIAL_KEY = ("model", "dataset", "pretraining scheme", "freeze encoder")
+TRIAL_EPOCH = "pretraining length"
+DICE, MEAN_DICE, JACCARD, MEAN_JACCARD = (
+    "dice index",
+    "mean dice index",
+    "jaccard index",
+    "mean jaccard index",
+)
+SOURCE_ACCURACY = "ImageNet accuracy"
+
+
+def _scores(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
+    rows = file.text.num_rows
+    encoders, levels = file.names("encoder", ENCODERS), file.required("level", low=1, whole=True)
+    for name in encoders.unique().to_pylist():
+        too_deep = pc.and_(pc.equal(encoders, name), pc.greater(levels, num_levels(name)))
+        if pc.any(too_deep).as_py():
+            index = _first(too_deep)
+            raise file.problem(
+                index, "level", f"{name!r} has levels 1 to {num_levels(name)}, got {levels[index].as_py()}"
+            )
+    return pa.table(
+        {
+            "dataset": file.names("dataset", datasets),
+            "encoder": encoders,
+            "scheme": file.names("pretraining_scheme", SCORED_SCHEMES),
+            "epoch": file.required(SCORE_EPOCH, low=0, whole=True),
+            "distance": file.names("metric", DISTANCES),
+            "margin": file.required("margin", low=0),
+            "level": levels,
+            "pooled": file.names("pooled", BOOLEANS),
+            # The file holds the mean hinge, of which lower is better.
+            "score": pc.subtract(1.0, file.required("robustness", low=0)),
+            "standard_error": pa.nulls(rows, pa.float64()),
+        }
+    )
+
+
+def _trials(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
+    models = file.names("model", MODELS)
+    dice = pc.coalesce(file.numbers(DICE, low=0, high=1), file.numbers(MEAN_DICE, low=0, high=1))
+    if dice.null_count:
+        raise file.problem(_first(dice.is_null()), DICE, f"is empty, and so is {MEAN_DICE!r}")
+    return pa.table(
+        {
+            "model": models,
+            "dataset": file.names("dataset", datasets),
+            "encoder": pa.array([encoder_of(model) for model in models.to_pylist()]),
+            "scheme": file.names("pretraining scheme", SCHEMES),
+            "mode": file.names("freeze encoder", MODES),
+            "epoch": file.required(TRIAL_EPOCH, low=0, whole=True),
+            "seed": file.required("seed", whole=True),
+            "source_accuracy": file.numbers(SOURCE_ACCURACY, low=0, high=1),
+            "dice": dice,
+            "jaccard": pc.coalesce(file.metric(JACCARD), file.metric(MEAN_JACCARD)),
+            **{ours: file.metric(theirs) for theirs, ours in METRIC_COLUMNS.items()},
+        }
+    )
+
+
+def _check_unique(file: _Csv, table: pa.Table, keys: Sequence[str], says: str) -> None:
+    groups = table.group_by(list(keys), use_threads=False).aggregate([("row", "min"), ("row", "max")])
+    twice = groups.filter(pc.not_equal(groups["row_min"], groups["row_max"])).sort_by("row_min")
+    if twice.num_rows:
+        first, again = twice["row_min"][0].as_py(), twice["row_max"][0].as_py()
+        raise InputError(f"{file.path}: row {file.row(again)} repeats row {file.row(first)}: {says}")
+
+
+def _distinct(table: pa.Table) -> pa.Table:
+    """Return rows without those that repeat another in every column; "row" is where they are first."""
+    numbered = table.append_column("row", pa.array(np.arange(table.num_rows)))
+    groups = numbered.group_by(table.column_names, use_threads=False).aggregate([("row", "min")])
+    return groups.rename_columns([*table.column_names, "row"])
+
+
+def _epochs(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], tuple[frozenset[int], int]]:
+    """Return key -> (its epochs, its first row)."""
+    groups = table.group_by(list(keys), use_threads=False).aggregate([("epoch", "list"), ("row", "min")])
+    *columns, epochs, rows = (column.to_pylist() for column in groups.columns)
+    return {
+        key: (frozenset(of), row)
+        for key, of, row in zip(zip(*columns, strict=True), epochs, rows, strict=True)
+    }
+
+
+def _named(epochs: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(epochs)))
+
+
+def _check_choices(file: _Csv, scores: pa.Table) -> None:
+    """Raise InputError where a parameter choice lacks a checkpoint that others of its pretraining have."""
+    series = _epochs(scores, ["dataset", "encoder", "scheme"])
+    choices = _epochs(
+        scores, ["dataset", "encoder", "scheme", "distance", "margin", "level", "pooled"]
+    )  # fmt: skip
+    for key, (epochs, row) in choices.items():
+        missing = series[key[:3]][0] - epochs
+        if missing:
+            raise InputError(
+                f"{file.path}: column {SCORE_EPOCH!r}: {_named(missing)} is missing for "
+                f"{file.cells(row, SCORE_KEY)} (which begins in row {file.row(row)}), other choices have it"
+            )
+
+
+def _check_trials(file: _Csv, trials: pa.Table, score_file: _Csv, scores: pa.Table) -> None:
+    """Raise InputError where the two files do not speak of the same checkpoints."""
+    scored = _epochs(scores, ["dataset", "encoder", "scheme"])
+    trained = _epochs(trials, ["dataset", "encoder", "scheme", "mode"])
+    untrained = {(d, e, mode) for (d, e, _, mode), (epochs, _) in trained.items() if 0 in epochs}
+    modes = sorted({mode for *_, mode in trained})
+    for (dataset, encoder, scheme), (epochs, row) in scored.items():
+        for mode in modes:
+            have, at = trained.get((dataset, encoder, scheme, mode), (frozenset(), None))
+            have |= {0} if (dataset, encoder, mode) in untrained else set()
+            if at is None:
+                raise InputError(
+                    f"{file.path}: column {TRIAL_EPOCH!r}: no training ({mode}) of what row "
+                    f"{score_file.row(row)} of {score_file.path} scores: "
+                    f"{score_file.cells(row, ('dataset', 'encoder', 'pretraining_scheme'))}"
+                )
+            if missing := epochs - have:
+                raise InputError(
+                    f"{file.path}: column {TRIAL_EPOCH!r}: {_named(missing)} is missing for "
+                    f"{file.cells(at, TRIAL_KEY)} (which begins in row {file.row(at)}), "
+                    f"{score_file.path} scores it"
+                )
+    for (dataset, encoder, scheme, _), (epochs, row) in trained.items():
+        have, at = scored.get((dataset, encoder, scheme), (frozenset(), None))
+        missing = epochs - have
+        # A scheme may stand for its untrained encoders only; they serve the others.
+        if missing and not (at is None and epochs == {0}):
+            near = "" if at is None else f" (scores of it begin in row {score_file.row(at)})"
+            raise InputError(
+                f"{score_file.path}: column {SCORE_EPOCH!r}: {_named(missing)} is missing{near} for "
+                f"{file.cells(row, TRIAL_KEY)}, trained in row {file.row(row)} of {file.path} and on"
+            )
+
+
+def read_published(
+    robustness_csv: str | os.PathLike[str], downstream_csv: str | os.PathLike[str]
+) -> tuple[pa.Table, pa.Table]:
+    """Read the two published tables into this project's words; see the module for unusual rows.
+
+    Args:
+        robustness_csv: The scores of the checkpoints (`robustness_scores.csv`).
+        downstream_csv: The downstream trainings (`downstream_scores.csv`).
+
+    Returns:
+        The scores, one row per checkpoint and parameter choice: dataset, encoder, scheme, epoch, distance,
+        margin, level (1 has the highest resolution), pooled, score (1 - mean hinge, higher is better) and
+        standard_error (null: not published). And the trials, one row per training: model, dataset, encoder,
+        scheme, mode, epoch, seed, source_accuracy, and the names of `raytransfer.metrics.METRICS`.
+
+    Raises:
+        InputError: A file cannot be read or is cut off, lacks a column or a checkpoint, or has a value that
+            is unknown, no finite number, or there twice; the message names file, row and column.
+    """
+    score_file = _Csv(Path(robustness_csv), [*SCORE_KEY, SCORE_EPOCH, "robustness"])
+    trial_columns = [*TRIAL_KEY, TRIAL_EPOCH, "seed", SOURCE_ACCURACY, *METRIC_COLUMNS]
+    trial_file = _Csv(Path(downstream_csv), [*trial_columns, DICE, MEAN_DICE, JACCARD, MEAN_JACCARD])
+    scores = _scores(score_file, _dataset_names(score_file, trial_file))
+    trials = _trials(trial_file, _dataset_names(trial_file, score_file))
+    score_file.check_end()
+    trial_file.check_end()
+    numbered = scores.append_column("row", pa.array(np.arange(scores.num_rows)))
+    choice = ["dataset", "encoder", "scheme", "epoch", "distance", "margin", "level", "pooled"]
+    _check_unique(score_file, numbered, choice, f"{', '.join(SCORE_KEY)} and {SCORE_EPOCH} are the same")
+    distinct = _distinct(trials)
+    trial = ["model", "dataset", "scheme", "mode", "epoch", "seed"]
+    _check_unique(trial_file, distinct, trial, "the same seed of the same training, with other results")
+    _check_choices(score_file, numbered)
+    _check_trials(trial_file, distinct, score_file, numbered)
+    return scores, trials
