@@ -2,11 +2,12 @@
 
 A scheduler is called as `TuneController` (Ray 2.60) calls it: all trials are added first; each result goes to
 `on_trial_result`; a trial that stops or ends, to `on_trial_complete`, a paused one that is stopped, to
-`on_trial_remove`; a free worker takes what `choose_trial_to_run` returns, else the first pending trial. A live
-Tune asks for actors ahead and may add trials later, so that it may take them in another order.
+`on_trial_remove`; a free worker takes what `choose_trial_to_run` returns, else the first pending trial. Live,
+Tune asks for actors ahead and adds trials little by little, and may take them in another order.
 
-Each pretraining is a trial that reports `epoch` and `robustness`, the mean of its targets' scores. Schedulers
-stop trials but select no checkpoint: the best score that each target has seen is taken, epoch 0 left out.
+Each pretraining is a trial that reports `epoch`, from 1 on as trials of Tune do, and `robustness`, the mean
+of its targets' scores. Schedulers stop trials but select no checkpoint: each target takes the one with the
+best score that it has seen, epoch 0 left out.
 """
 
 import math
@@ -80,6 +81,8 @@ class SchedulerJudge(Judge):
         """Report a result to the scheduler and do what it says."""
         self._best.report(trial, checkpoint)
         pretraining, running = self._pretrainings[trial], self._trials[trial]
+        if pretraining.epochs[checkpoint] == 0:
+            return Decision.CONTINUE
         scores = [curve[checkpoint][0] for curve in pretraining.curves.values()]
         known = [score for score in scores if math.isfinite(score)]
         running.last_result = {

@@ -28,7 +28,7 @@ def _value(name: str, text: str, annotation: Any) -> Any:
     return value
 
 
-def call_from_text(text: str, known: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+def call_from_text(text: str, known: Mapping[str, Callable[..., Any]]) -> functools.partial[Any]:
     """Read `name` or `name(argument=value, ...)` and bind the arguments.
 
     Args:
