@@ -3,17 +3,14 @@
 A scheduler is called as `TuneController` (Ray 2.60) calls it: all trials are added first; each result goes to
 `on_trial_result`; a trial that stops or ends, to `on_trial_complete`, a paused one that is stopped, to
 `on_trial_remove`; a free worker takes what `choose_trial_to_run` returns, else the first pending trial. Live,
-Tune asks for actors ahead and adds trials little by little, and may take them in another order.
+Tune asks for actors ahead and adds trials little by little: it may take them in another order.
 
 Each pretraining is a trial that reports `epoch`, from 1 on as trials of Tune do, and `robustness`, the mean
 of its targets' scores. Schedulers stop trials but select no checkpoint: each target takes the one with the
 best score that it has seen, epoch 0 left out.
 """
 
-import math
 from collections.abc import Iterable, Sequence
-from statistics import fmean
-from typing import Any
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -26,10 +23,9 @@ class _RecordedTrial:
 
     is_saving = False
 
-    def __init__(self, index: int, name: str) -> None:
+    def __init__(self, index: int) -> None:
         self.index, self.trial_id, self.status = index, f"{index:05d}", Trial.PENDING
-        self.config: dict[str, Any] = {"pretraining": name}
-        self.last_result: dict[str, Any] = {}
+        self.last_result: dict[str, float] = {}
 
 
 class SchedulerJudge(Judge):
@@ -44,20 +40,20 @@ class SchedulerJudge(Judge):
         self._pretrainings, self._scheduler = pretrainings, scheduler
         self._best = RuleJudge(pretrainings, BestOfAll)
         self._dismissed: list[int] = []
-        self._trials = [_RecordedTrial(index, p.name) for index, p in enumerate(pretrainings)]
+        self._trials = [_RecordedTrial(index) for index in range(len(pretrainings))]
         for trial in self._trials:
             scheduler.on_trial_add(self, trial)
 
     def get_trials(self) -> list[_RecordedTrial]:
-        """Return all trials, for the scheduler."""
+        """Return all trials; schedulers ask."""
         return self._trials
 
     def get_live_trials(self) -> set[_RecordedTrial]:
-        """Return the trials that have not ended, for the scheduler."""
+        """Return the trials that have not ended; schedulers ask."""
         return {trial for trial in self._trials if trial.status != Trial.TERMINATED}
 
     def stop_trial(self, trial: _RecordedTrial) -> None:
-        """End a trial as the controller does, also for the scheduler."""
+        """End a trial; schedulers ask for paused ones."""
         if trial.status == Trial.RUNNING:
             self._scheduler.on_trial_complete(self, trial, trial.last_result)
         elif trial.status in (Trial.PENDING, Trial.PAUSED):
@@ -83,12 +79,9 @@ class SchedulerJudge(Judge):
         pretraining, running = self._pretrainings[trial], self._trials[trial]
         if pretraining.epochs[checkpoint] == 0:
             return Decision.CONTINUE
-        scores = [curve[checkpoint][0] for curve in pretraining.curves.values()]
-        known = [score for score in scores if math.isfinite(score)]
         running.last_result = {
-            "trial_id": running.trial_id,
             "epoch": pretraining.epochs[checkpoint],
-            "robustness": fmean(known) if known else math.nan,
+            "robustness": pretraining.mean_score(checkpoint),
         }
         decision = Decision(self._scheduler.on_trial_result(self, running, running.last_result).lower())
         if decision is Decision.PAUSE:

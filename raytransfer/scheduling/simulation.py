@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
+from statistics import fmean
 from typing import NamedTuple
 
 from raytransfer.config import InputError
@@ -45,6 +46,12 @@ class RecordedPretraining:
             raise InputError(f"{self.name}: epochs must increase, got {self.epochs}")
         if not all(0 <= duration < math.inf for duration in self.durations):
             raise InputError(f"{self.name}: durations must be finite and at least 0, got {self.durations}")
+
+    def mean_score(self, checkpoint: int) -> float:
+        """Return the mean over the targets whose score of this checkpoint is finite; NaN for none."""
+        scores = (points[checkpoint][0] for points in self.curves.values())
+        known = [score for score in scores if math.isfinite(score)]
+        return fmean(known) if known else math.nan
 
 
 class Judge(ABC):
