@@ -43,6 +43,15 @@ def _target(curve: Curve) -> str:
     return f"{curve.dataset} {curve.mode}"
 
 
+def _text(choice: Choice) -> str:
+    pooled = "pooled" if choice.pooled else "not pooled"
+    return f"distance {choice.distance}, margin {choice.margin:g}, level {choice.level}, {pooled}"
+
+
+def _values(curve: Curve, parameter: str) -> str:
+    return " ".join(map(str, sorted({getattr(choice, parameter) for choice in curve.scores})))
+
+
 def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, ...] | None:
     """Return the hours to each checkpoint from the one before; None where an epoch's time is missing."""
     if not set(range(1, epochs[-1] + 1)) <= seconds.keys():
@@ -68,7 +77,10 @@ def recordings(
     for curve in curves:
         choice = choose(curve)
         if choice not in curve.scores:
-            raise InputError(f"no scores of {_pretraining(curve)} on {curve.dataset} with {choice}")
+            raise InputError(
+                f"no scores of {_pretraining(curve)} on {curve.dataset} with {_text(choice)}; recorded: "
+                + ", ".join(f"{n} {_values(curve, n)}" for n in ("distance", "margin", "level"))
+            )
         pairs = zip(curve.scores[choice], curve.standard_errors[choice], strict=True)
         targets = points.setdefault((curve.encoder, curve.scheme), {})
         targets[_target(curve)] = dict(zip(curve.epochs, pairs, strict=True))

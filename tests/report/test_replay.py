@@ -98,7 +98,9 @@ def test_without_every_epochs_time_each_epoch_is_one_unit() -> None:
 
 
 def test_scores_that_are_not_there_are_named() -> None:
-    with pytest.raises(InputError, match=r"no scores of a simple on d with Choice.*margin=0.3"):
+    with pytest.raises(
+        InputError, match=r"no scores of a simple on d with .*margin 0.3.*recorded: .*margin 0.5"
+    ):
         recordings(CURVES, lambda _: CHOICE._replace(margin=0.3))
 
 
