@@ -28,7 +28,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str, Any]) -> None:
+def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str, Any]) -> str:
     """Write an encoder as a folder with `encoder.safetensors` and `meta.json`, whole or not at all.
 
     Args:
@@ -36,6 +36,9 @@ def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str,
         encoder: The encoder; its name, options and normalisation are added to the meta data, and the
             SHA-256 of the weights file as `encoder_sha256`.
         meta: JSON values to keep beside it: epoch, source data, accuracy, versions.
+
+    Returns:
+        The SHA-256 of the weights file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,18 +48,20 @@ def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str,
         # The architecture stands in the file too, so that its SHA-256 tells encoders of other options apart.
         architecture = json.dumps({"encoder": encoder.name, "options": encoder.options}, sort_keys=True)
         safetensors.torch.save_file(weights, partial / WEIGHTS, metadata={"architecture": architecture})
+        sha256 = _sha256(partial / WEIGHTS)
         description = {
             **meta,
             "encoder": encoder.name,
             "options": encoder.options,
             "normalization": encoder.normalization,
-            "encoder_sha256": _sha256(partial / WEIGHTS),
+            "encoder_sha256": sha256,
         }
         (partial / META).write_text(json.dumps(description, indent=2) + "\n")
         partial.chmod(0o755)
         if path.exists():
             shutil.rmtree(path)
         partial.rename(path)
+        return sha256
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

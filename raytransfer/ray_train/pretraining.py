@@ -3,7 +3,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,27 +90,51 @@ def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[di
     return rows
 
 
-def _pretrain_one(
-    unit: PretrainingUnit, data: ray.ObjectRef | None, storage: Storage, tracker: Tracker
-) -> None:
+def pretraining_trainer(
+    unit: PretrainingUnit,
+    data: ray.ObjectRef | None,
+    storage: Storage,
+    *,
+    targets: Mapping[str, ray.ObjectRef],
+    callbacks: Sequence[ray.train.UserCallback] = (),
+) -> ray.train.torch.TorchTrainer:
+    """Return what trains a unit, from its last whole epoch where there is one.
+
+    Args:
+        unit: The pretraining.
+        data: Reference to the source data.
+        storage: Where the series, the ledger and Ray's files are.
+        targets: Dataset -> reference to its images: every epoch's encoder is scored on them. All datasets of
+            the unit's study, or none.
+        callbacks: Told of every report.
+    """
     config, resources = unit.recipe, unit.study.resources
-    trainer = ray.train.torch.TorchTrainer(
+    folder = storage.pretraining_run(unit.key)
+    return ray.train.torch.TorchTrainer(
         pretraining_worker,
-        train_loop_config={"unit": unit, "data": data, "storage": storage.root},
+        train_loop_config={"unit": unit, "data": data, "storage": storage, "targets": dict(targets)},
         scaling_config=ray.train.ScalingConfig(
             num_workers=config.num_workers,
             use_gpu=resources.gpu_pretraining,
             resources_per_worker={"CPU": resources.cpus_per_worker},
         ),
         run_config=ray.train.RunConfig(
-            name=unit.key,
-            storage_path=str(storage.ray / "pretraining"),
+            name=folder.name,
+            storage_path=str(folder.parent),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+            callbacks=list(callbacks),
         ),
     )
-    resuming, started = (storage.ray / "pretraining" / unit.key).exists(), datetime.now(UTC)
+
+
+def _pretrain_one(
+    unit: PretrainingUnit, data: ray.ObjectRef | None, storage: Storage, tracker: Tracker
+) -> None:
+    folder = storage.pretraining_run(unit.key)
+    trainer = pretraining_trainer(unit, data, storage, targets={})
+    resuming, started = folder.exists(), datetime.now(UTC)
     rows: list[dict[str, Any]] = []
-    with tqdm(total=config.epochs, desc=f"pretraining {unit.name}", unit="epoch") as bar:
+    with tqdm(total=unit.recipe.epochs, desc=f"pretraining {unit.name}", unit="epoch") as bar:
         for _ in _while_fitting(trainer, failed=lambda error: _failure(unit, storage, tracker, error)):
             known = _rows(unit, storage, after=rows[-1]["epoch"] if rows else 0)
             # A series that is made again replaces rows that are there.
@@ -123,8 +147,14 @@ def _pretrain_one(
                 )
                 bar.update(len(new))
                 tracker.publish(pretraining_record(unit, storage, rows), finished=False)
-    shutil.rmtree(storage.ray / "pretraining" / unit.key)  # only for resuming
+    shutil.rmtree(folder)  # only for resuming
     _details(unit, storage).unlink(missing_ok=True)
+
+
+def failure_cause(error: ray.train.TrainingFailedError) -> BaseException:
+    """Return what a worker raised, or the controller's own error."""
+    raised: dict[int, BaseException] = getattr(error, "worker_failures", {})  # a failing controller has none
+    return next(iter(raised.values()), error)
 
 
 def _details(unit: PretrainingUnit, storage: Storage) -> Path:
@@ -137,8 +167,7 @@ def _failure(
     """Write what the workers raised to a file, and return it as one line."""
     details = _details(unit, storage)
     details.write_text(str(error))
-    raised = getattr(error, "worker_failures", {})  # by rank; a failing controller has none
-    cause = next(iter(raised.values()), error)
+    cause = failure_cause(error)
     tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), reason(cause))
     return WorkFailedError(f"pretraining {unit.name} failed: {reason(cause)} ({details})")
 

@@ -5,6 +5,15 @@ from raytransfer.results.durations import epoch_seconds
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.provenance import git_sha, library_versions, result_row
 from raytransfer.results.published import read_published
+from raytransfer.results.signals import (
+    SIGNAL,
+    STANDARD_ERROR,
+    live_curves,
+    scored_epochs,
+    signal_name,
+    signal_names,
+    signals,
+)
 from raytransfer.results.storage import Storage, write_json
 from raytransfer.results.units import (
     Configuration,
@@ -19,6 +28,8 @@ from raytransfer.results.units import (
 )
 
 __all__ = [
+    "SIGNAL",
+    "STANDARD_ERROR",
     "Choice",
     "Configuration",
     "Curve",
@@ -36,10 +47,15 @@ __all__ = [
     "git_sha",
     "incomplete",
     "library_versions",
+    "live_curves",
     "pretraining_units",
     "read_published",
     "recorded",
     "result_row",
+    "scored_epochs",
     "scoring_units",
+    "signal_name",
+    "signal_names",
+    "signals",
     "write_json",
 ]

@@ -47,6 +47,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "pretraining": _schema(
         ("pretraining", pa.string()),  # identifies the pretraining the epoch belongs to
         ("source", pa.string()),
+        ("encoder_sha256", pa.string()),  # of the encoder after the epoch; empty where it was not kept
         ("train/loss", pa.float64()),
         ("train/top1", pa.float64()),
         ("learning_rate", pa.float64()),

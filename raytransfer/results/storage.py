@@ -39,6 +39,14 @@ class Storage:
         """Return the checkpoint series of an encoder under a scheme."""
         return CheckpointSeries(self.root / "pretraining" / encoder / scheme)
 
+    def pretraining_run(self, key: str) -> Path:
+        """Return the folder of a pretraining that is not complete: what it goes on from."""
+        return self.ray / "pretraining" / key
+
+    def unsettled(self, key: str) -> CheckpointSeries:
+        """Return the encoders that a pretraining in progress keeps until it is known which are chosen."""
+        return CheckpointSeries(self.pretraining_run(key) / "encoders")
+
     def trial_folder(self, key: str) -> Path:
         """Return the folder of a downstream trial's config and picture."""
         return self.root / "downstream" / key

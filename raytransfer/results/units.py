@@ -73,6 +73,20 @@ class PretrainingUnit:
         """Ledger key of one epoch's row."""
         return f"{self.key}-epoch-{epoch:04d}"
 
+    def epoch_keys(self) -> list[str]:
+        """Ledger keys of the rows of all its epochs."""
+        return [self.epoch_key(epoch) for epoch in range(1, self.recipe.epochs + 1)]
+
+    def scorings(self, epoch: int, encoder_sha256: str) -> "list[ScoringUnit]":
+        """Return the scorings of its encoder after an epoch, one per dataset of the study."""
+        return [
+            ScoringUnit(
+                study=self.study, encoder=self.encoder, scheme=self.scheme, epoch=epoch,
+                encoder_sha256=encoder_sha256, dataset=dataset,
+            )
+            for dataset in self.study.datasets
+        ]  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringUnit:

@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from raytransfer.config import InputError, PretrainingConfig
 from raytransfer.data import ClassificationData
 from raytransfer.data.source_augmentation import batch_augmentation, image_augmentation, image_evaluation
 from raytransfer.models import Encoder, create_encoder
 from raytransfer.training.batches import BATCH_STREAM, read_batches
+from raytransfer.training.processes import summed_over_processes
 from raytransfer.training.schedules import warmup_cosine
 from raytransfer.training.seeding import seeded
 
@@ -150,7 +151,7 @@ class Pretraining:
                 rate = float(self._schedule.get_last_lr()[0])
                 self._schedule.step()
         self.epoch += 1
-        count, summed_loss, top1 = _summed_over_processes(totals).tolist()
+        count, summed_loss, top1 = summed_over_processes(totals).tolist()
         if not np.isfinite(summed_loss):
             raise FloatingPointError(f"pretraining loss is {summed_loss} in epoch {self.epoch}")
         return {"train/loss": summed_loss / count, "train/top1": top1 / count, "learning_rate": rate}
@@ -195,7 +196,7 @@ class Pretraining:
             targets = labels.to(self.device)
             logits = self.classifier(self._to_input(images))
             totals += _totals(self._loss(logits, targets), logits, targets)
-        count, loss, top1, top5 = _summed_over_processes(totals).tolist()
+        count, loss, top1, top5 = summed_over_processes(totals).tolist()
         return {"val/loss": loss / count, "val/top1": top1 / count, "val/top5": top5 / count}
 
     def state_dict(self) -> dict[str, Any]:
@@ -226,12 +227,3 @@ def _totals(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
     return torch.tensor(
         [count, float(loss) * count, int(top5[:, 0].sum()), int(top5.any(1).sum())], dtype=torch.float64
     )
-
-
-def _summed_over_processes(totals: Tensor) -> Tensor:
-    if not distributed.is_initialized():
-        return totals
-    # NCCL reduces CUDA tensors only.
-    totals = totals.cuda() if distributed.get_backend() == "nccl" else totals
-    distributed.all_reduce(totals)
-    return totals.cpu()

@@ -1,0 +1,57 @@
+"""Robustness of an encoder in training: every data-parallel process scores its share of the images."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from raytransfer.config import RobustnessConfig
+from raytransfer.data import Images
+from raytransfer.models import Encoder
+from raytransfer.training.processes import share_buffers, summed_over_processes
+from raytransfer.transferability import HingeSums, RobustnessScore, hinge_sums
+
+
+def score_in_training(
+    encoder: Encoder,
+    images: Images,
+    config: RobustnessConfig,
+    *,
+    precision: str = "float32",
+    device: str | torch.device = "cpu",
+    rank: int = 0,
+    num_processes: int = 1,
+) -> list[RobustnessScore]:
+    """Return what `score_encoder` gives for the first process's encoder, in all processes.
+
+    The number of processes changes the scores by less than 1e-6. The encoder is left in evaluation mode.
+
+    Args:
+        encoder: This process's; all have the same weights, and get the first one's buffers.
+        images: All target images, not only this process's share.
+        config: Margins, seed and batch size.
+        precision: What the encoder computes in, as in `score_encoder`.
+        device: Where.
+        rank: This process, from 0.
+        num_processes: How many call this together.
+    """
+    share_buffers(encoder)
+    part = hinge_sums(
+        encoder,
+        images,
+        margins=config.margins,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        device=device,
+        precision=precision,
+        shard=rank,
+        num_shards=num_processes,
+    )
+    return _summed(part).scores()
+
+
+def _summed(part: HingeSums) -> HingeSums:
+    flat = np.concatenate([part.totals.ravel(), part.squares.ravel(), [part.count]])
+    *sums, count = summed_over_processes(torch.from_numpy(flat)).tolist()
+    totals, squares = np.reshape(sums, (2, *part.totals.shape))
+    return replace(part, totals=totals, squares=squares, count=round(count))
