@@ -58,12 +58,14 @@ class Session:
         study: The resolved settings.
         storage: Where results are.
         tracker: Where runs are shown.
+        options: What the command line says, the experiment's own options among it.
         output: Folder for tables that the user asked for, there already; None without `--output`.
     """
 
     study: StudyConfig
     storage: Storage
     tracker: Tracker
+    options: argparse.Namespace
     output: Path | None = None
 
 
@@ -251,7 +253,7 @@ def _session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Sess
     )
     with closing(tracker), _cluster(arguments.address, study):
         output = getattr(arguments, "output", None)
-        yield Session(study=study, storage=storage, tracker=tracker, output=output)
+        yield Session(study=study, storage=storage, tracker=tracker, options=arguments, output=output)
 
 
 def _parsed(
@@ -286,6 +288,7 @@ def main(
     *,
     plan: Callable[[StudyConfig], int] | None = None,
     published: Callable[[list[Curve], Path | None], int] | None = None,
+    add_options: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> int:
     """Run an experiment from the command line.
 
@@ -297,6 +300,7 @@ def main(
         plan: What `--dry-run` does; without it there is no such option.
         published: What `--published` does with the published curves and the folder of `--output`; without it
             there are no such options.
+        add_options: Adds the experiment's own options; their types refuse what is wrong with an InputError.
 
     Returns:
         The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
@@ -308,6 +312,8 @@ def main(
         _add_working_options(parser, can_plan=plan is not None)
         if published is not None:
             _add_published_options(parser)
+        if add_options is not None:
+            add_options(parser)
         arguments = _parsed(parser, presets, argv)
         if published is not None and arguments.published is not None:
             return published(_published(arguments.published), arguments.output)

@@ -2,28 +2,25 @@
 
 import logging
 import os
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # else Tune ignores the reporter it is given
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
 os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")
 
 import ray
 from ray import tune
 from ray.tune.experiment import Trial
-from tqdm import tqdm
 
 from raytransfer.config import reason
 from raytransfer.data import load_target
+from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.trial import ERROR, DownstreamTrial
 from raytransfer.results import DownstreamUnit, Storage
 from raytransfer.tracking import Tracker, downstream_record
-
-CLOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,36 +38,9 @@ class FailedTrial:
     details: Path
 
 
-class _ProgressBar(tune.ProgressReporter):
-    """Tune's report of the grid as one line: trials finished, time left, the last results."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total  # Tune makes trials as it goes
-        self._bar: tqdm | None = None
-        self._next = 0.0
-
-    def setup(self, *args: Any, **kwargs: Any) -> None:
-        """Begin; Tune passes what the bar does not show."""
-
-    def should_report(self, trials: list[Trial], done: bool = False) -> bool:
-        """Report when a trial has finished, and every few seconds for the clock."""
-        finished = sum(trial.is_finished() for trial in trials)
-        return done or self._bar is None or finished > self._bar.n or time.monotonic() > self._next
-
-    def report(self, trials: list[Trial], done: bool, *sys_info: Any) -> None:
-        """Draw the bar."""
-        if self._bar is None:
-            self._bar = tqdm(total=self._total, desc="downstream grid", unit="trial")
-        finished = [trial for trial in trials if trial.is_finished()]
-        failed = sum(trial.status == Trial.ERROR for trial in finished)
-        dices = [t.last_result["test/dice"] for t in finished if "test/dice" in t.last_result]
-        best = f"best Dice {max(dices):.3f}" if dices else ""
-        self._bar.set_postfix_str(f"{best}, {failed} failed" if failed else best, refresh=False)
-        self._bar.n = len(finished)
-        self._bar.refresh()
-        self._next = time.monotonic() + CLOCK_SECONDS
-        if done:
-            self._bar.close()
+def _best(trials: Sequence[Trial]) -> str:
+    dices = [t.last_result["test/dice"] for t in trials if "test/dice" in t.last_result]
+    return f"best Dice {max(dices):.3f}" if dices else ""
 
 
 class _TrackTrials(tune.Callback):
@@ -143,7 +113,7 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
             name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "downstream"),
             callbacks=[_TrackTrials(pending, storage, tracker)],
-            progress_reporter=_ProgressBar(len(pending)),
+            progress_reporter=ProgressBar(len(pending), title="downstream grid", describe=_best),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=1,
         ),

@@ -70,6 +70,11 @@ class StoppingRule(ABC):
             self._last_epoch = int(epoch)
         return Decision.STOP if self._stopped else Decision.CONTINUE
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the rule has said STOP."""
+        return self._stopped
+
     @abstractmethod
     def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         """Judge a new epoch, updating `selected_epoch`; return whether to stop."""

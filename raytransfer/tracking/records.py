@@ -22,7 +22,11 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def pretraining_record(
-    unit: PretrainingUnit, storage: Storage, rows: Sequence[Mapping[str, Any]]
+    unit: PretrainingUnit,
+    storage: Storage,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    signals: Mapping[int, Mapping[str, float]] | None = None,
 ) -> RunRecord:
     """Return the record of a pretraining.
 
@@ -30,14 +34,18 @@ def pretraining_record(
         unit: The pretraining.
         storage: Where its series is.
         rows: Its epochs so far, as rows of the ledger.
+        signals: Epoch -> the robustness of its encoder on each target, where it was scored live.
     """
+    epochs = {row["epoch"]: {name: row[name] for name in _PRETRAINING_METRICS} for row in rows}
+    for epoch, scores in (signals or {}).items():
+        epochs[epoch] = {**epochs.get(epoch, {}), **scores}
     series = storage.series(unit.encoder, unit.scheme)
     return RunRecord(
         kind="pretraining",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
-        epochs={row["epoch"]: {name: row[name] for name in _PRETRAINING_METRICS} for row in rows},
+        epochs=epochs,
         documents={"config.json": unit.settings},
         artifacts={series.path(epoch): f"encoders/{series.path(epoch).name}" for epoch in series.epochs()},
     )

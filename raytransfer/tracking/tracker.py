@@ -27,7 +27,7 @@ from raytransfer.config import InputError
 from raytransfer.results import git_sha, library_versions
 
 KINDS = ("pretraining", "robustness", "downstream")
-KEY_TAG, FAILURE_TAG = "raytransfer.key", "raytransfer.failure"
+KEY_TAG, FAILURE_TAG, STOP_TAG = "raytransfer.key", "raytransfer.failure", "raytransfer.stopped"
 
 _log = logging.getLogger(__name__)
 
@@ -208,6 +208,11 @@ class Tracker:
         """Bring a unit's run up to date and end it as failed, saying why; a later publish goes on with it."""
         if self.publish(record, finished=False):
             self._end(self._runs[record.kind, record.key], "FAILED", {FAILURE_TAG: reason[:5000]})
+
+    def stop(self, record: RunRecord, reason: str) -> None:
+        """Bring a unit's run up to date and end it as stopped, saying why; a later publish goes on with it."""
+        if self.publish(record, finished=False):
+            self._end(self._runs[record.kind, record.key], "KILLED", {STOP_TAG: reason[:5000]})
 
     def close(self) -> None:
         """Mark the runs that this process leaves unfinished as killed; a later publish goes on with them."""

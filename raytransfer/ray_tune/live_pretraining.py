@@ -1,0 +1,248 @@
+"""Pretrainings under Tune: scored every epoch, stopped by a rule, each trial the driver of a TorchTrainer.
+
+A trial first reports what the ledger has of its pretraining, then trains on from the last whole epoch. So a
+rule sees every epoch in order however often the command was interrupted, and a pretraining that another
+command has trained as far as the rule wants is not trained again. Workers do not wait for Tune's decision:
+they train on until they are stopped, seconds later, and what they finish meanwhile is in the ledger too.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import count, takewhile
+from typing import Any
+
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
+
+import ray
+import ray.train
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.integration.ray_train import TuneReportCallback
+from ray.tune.schedulers import TrialScheduler
+
+from raytransfer.config import WorkFailedError, reason
+from raytransfer.data import load_source, load_target
+from raytransfer.ray_train.pretraining import failure_cause, is_imported, pretraining_trainer, series_problem
+from raytransfer.ray_tune.early_stopping import RobustnessScheduler, RobustnessStopper
+from raytransfer.ray_tune.progress import ProgressBar
+from raytransfer.ray_tune.scoring import score
+from raytransfer.results import (
+    SIGNAL,
+    PretrainingUnit,
+    Storage,
+    live_curves,
+    scored_epochs,
+    scoring_units,
+)
+from raytransfer.scheduling import Replay, StoppingRule, replay
+from raytransfer.tracking import Tracker, pretraining_record
+
+DRIVER_MEMORY = 600 * 2**20
+"""Bytes a trial's processes take: no CPU, or drivers would keep their own workers waiting for ever."""
+
+MakeRule = Callable[[], StoppingRule]
+
+
+def is_trainable(unit: PretrainingUnit, storage: Storage) -> bool:
+    """Return whether a pretraining can still go on: it is not imported, and not complete."""
+    if is_imported(unit, storage):
+        return False
+    return series_problem(unit, storage) is not None or storage.pretraining_run(unit.key).exists()
+
+
+def judged(unit: PretrainingUnit, storage: Storage, make_rule: MakeRule) -> dict[str, Replay]:
+    """Return signal -> what a rule says of the epochs that are recorded; signals without any are left out."""
+    return {name: replay(make_rule(), c) for name, c in live_curves(unit, storage).items() if c}
+
+
+def is_decided(unit: PretrainingUnit, storage: Storage, make_rule: MakeRule) -> bool:
+    """Return whether a rule has stopped on every target within the recorded epochs."""
+    rules = []
+    for curve in live_curves(unit, storage).values():
+        rules.append(rule := make_rule())
+        for point in curve:
+            rule.update(*point)
+    return all(rule.stopped for rule in rules)
+
+
+def pretrain_until_stopped(
+    units: Sequence[PretrainingUnit],
+    storage: Storage,
+    tracker: Tracker,
+    make_rule: MakeRule,
+    *,
+    scheduler: TrialScheduler | None = None,
+) -> None:
+    """Pretrain every unit until its rule has stopped on every target, and publish all to MLflow.
+
+    Series that are complete or imported are not trained: their checkpoints are scored where they were not.
+
+    Args:
+        units: Pretrainings of one study.
+        storage: Where the series, the ledger and Ray's files are.
+        tracker: Where runs are shown.
+        make_rule: Builds a fresh rule.
+        scheduler: One of Ray's, which may stop a trial before its rule does.
+
+    Raises:
+        WorkFailedError: Names the pretrainings that failed; the others were finished.
+        KeyboardInterrupt: Ctrl-C; the same call goes on from there.
+    """
+    done = {(u.encoder, u.scheme): u for u in units if not is_trainable(u, storage)}
+    if done:
+        series = {key: storage.series(*key).fingerprints() for key in done}
+        score(scoring_units(units[0].study, series), storage, tracker)
+    pending = {
+        u.key: u
+        for u in units
+        if is_trainable(u, storage) and (scheduler is not None or not is_decided(u, storage, make_rule))
+    }
+    failed = _tune(pending, storage, tracker, make_rule, scheduler) if pending else {}
+    for unit in units:
+        if unit.key not in failed:
+            settle(unit, storage, tracker, make_rule)
+    if failed:
+        raise WorkFailedError(f"pretraining failed: {'; '.join(failed.values())}")
+
+
+def settle(unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule: MakeRule) -> None:
+    """Bring the encoders that a rule chose into the series, and publish the pretraining.
+
+    What it could go on from stays until it is complete.
+    """
+    found = judged(unit, storage, make_rule)
+    series, unsettled = storage.series(unit.encoder, unit.scheme), storage.unsettled(unit.key)
+    for epoch in {of.selected_epoch for of in found.values() if of.selected_epoch is not None}:
+        if not series.path(epoch).exists() and unsettled.path(epoch).exists():
+            unsettled.path(epoch).rename(series.path(epoch))
+    if is_imported(unit, storage):
+        return
+    record = pretraining_record(
+        unit,
+        storage,
+        storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist(),
+        signals=scored_epochs(unit, storage),
+    )
+    if storage.ledger.has("pretraining", unit.epoch_key(unit.recipe.epochs)):
+        shutil.rmtree(storage.pretraining_run(unit.key), ignore_errors=True)
+        tracker.publish(record)
+    else:
+        chosen = ", ".join(f"{name} -> epoch {of.selected_epoch}" for name, of in found.items())
+        stopped = max((of.stopped_epoch for of in found.values()), default=0)
+        tracker.stop(record, f"{make_rule()} at epoch {stopped}: {chosen}")
+
+
+def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
+    """Report what is recorded, then train on (runs in the trial's process).
+
+    Args:
+        config: {"pretraining": {"key": ...}} and what the reporter shows.
+        job: "units" by key, "storage", and references: "data", "targets" by dataset.
+    """
+    unit, storage = job["units"][config["pretraining"]["key"]], job["storage"]
+    recorded = scored_epochs(unit, storage)
+    for epoch in takewhile(recorded.__contains__, count()):  # after a gap, the workers start over
+        tune.report({"epoch": epoch, **recorded[epoch]})
+    try:
+        pretraining_trainer(
+            unit, job["data"], storage, targets=job["targets"], callbacks=[TuneReportCallback()]
+        ).fit()
+    except ray.train.TrainingFailedError as error:
+        raise RuntimeError(reason(failure_cause(error))) from error
+
+
+class _TrackPretrainings(tune.Callback):
+    """Shows every pretraining in MLflow, epoch by epoch; runs in the driver, the only writer."""
+
+    def __init__(self, units: Mapping[str, PretrainingUnit], storage: Storage, tracker: Tracker) -> None:
+        self._units, self._storage, self._tracker = units, storage, tracker
+        self._rows: dict[str, list[dict[str, Any]]] = {key: [] for key in units}
+        self._signals: dict[str, dict[int, dict[str, float]]] = {key: {} for key in units}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        key, epoch = trial.config["pretraining"]["key"], result["epoch"]
+        unit = self._units[key]
+        self._rows[key] += self._storage.ledger.read("pretraining", [unit.epoch_key(epoch)]).to_pylist()
+        self._signals[key][epoch] = {n: v for n, v in result.items() if n.startswith(SIGNAL)}
+        record = pretraining_record(unit, self._storage, self._rows[key], signals=self._signals[key])
+        self._tracker.publish(record, finished=False)
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        unit = self._units[trial.config["pretraining"]["key"]]
+        record = pretraining_record(unit, self._storage, self._rows[unit.key])
+        with open(trial.error_file) as file:
+            self._tracker.fail(record, file.read().strip().splitlines()[-1])
+
+
+def _describe(trials: Sequence[Trial]) -> str:
+    """Return where the running pretrainings are."""
+    running = [t for t in trials if t.status == Trial.RUNNING and "epoch" in t.last_result]
+    return ", ".join(
+        f"{t.config['pretraining']['name']} epoch {t.last_result['epoch']} "
+        f"robustness {t.last_result[SIGNAL]:.3f}"
+        for t in running
+    )
+
+
+def concurrent_trials(unit: PretrainingUnit) -> int:
+    """Return how many pretrainings the cluster has room for at once, at least one."""
+    have, resources, workers = ray.cluster_resources(), unit.study.resources, unit.recipe.num_workers
+    rooms = [have.get("CPU", 0) / (resources.cpus_per_worker * workers)]
+    if resources.gpu_pretraining:
+        rooms.append(have.get("GPU", 0) / workers)
+    return max(1, int(min(rooms)))
+
+
+def _tune(
+    pending: Mapping[str, PretrainingUnit],
+    storage: Storage,
+    tracker: Tracker,
+    make_rule: MakeRule,
+    scheduler: TrialScheduler | None,
+) -> dict[str, str]:
+    """Run Tune; return key -> a line on why it failed, of the pretrainings that did."""
+    study = next(iter(pending.values())).study
+    job = {
+        "units": dict(pending),
+        "storage": storage,
+        "data": ray.put(load_source(study.source)),
+        "targets": {name: ray.put(load_target(name, study.target).train_images) for name in study.datasets},
+    }
+    trial = tune.with_parameters(_pretraining_trial, job=job)
+    name = datetime.now(UTC).strftime("early-stop-%Y%m%d-%H%M%S")
+    tuner = tune.Tuner(
+        tune.with_resources(trial, {"memory": DRIVER_MEMORY}),
+        param_space={
+            "pretraining": tune.grid_search(
+                [{"key": key, "name": unit.name} for key, unit in pending.items()]
+            )
+        },
+        tune_config=tune.TuneConfig(
+            scheduler=scheduler or RobustnessScheduler(make_rule),
+            max_concurrent_trials=min(concurrent_trials(unit) for unit in pending.values()),
+            trial_dirname_creator=lambda trial: trial.config["pretraining"]["key"],
+        ),
+        run_config=tune.RunConfig(
+            name=name,
+            storage_path=str(storage.ray / "early-stopping"),
+            stop=None if scheduler is None else RobustnessStopper(make_rule),
+            callbacks=[_TrackPretrainings(pending, storage, tracker)],
+            progress_reporter=ProgressBar(len(pending), title="pretraining", describe=_describe),
+            verbose=1,
+        ),
+    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are returned, with their reason
+    failed = {}
+    results = tuner.fit()
+    for result in results:
+        if result.error is not None:
+            unit = pending[result.config["pretraining"]["key"]]
+            details = storage.pretraining_run(unit.key).with_suffix(".error.txt")
+            details.write_text(str(result.error))
+            failed[unit.key] = f"{unit.name}: {reason(result.error)} ({details})"
+    return failed
