@@ -18,10 +18,22 @@ import sys
 
 from presets import PRESETS
 
-from raytransfer.cli import Session, main
-from raytransfer.ray_tune.live_pretraining import judged, pretrain_until_stopped
-from raytransfer.results import pretraining_units
-from raytransfer.scheduling import RULES, rule_factory
+from raytransfer.cli import Session, main, read_by
+from raytransfer.data import source_problem
+from raytransfer.ray_tune.live_pretraining import is_trainable, pretrain_until_stopped
+from raytransfer.ray_tune.named_schedulers import SCHEDULERS
+from raytransfer.report import stopping_table
+from raytransfer.results import (
+    Curve,
+    configurations,
+    curves,
+    downstream_units,
+    judge,
+    pretraining_units,
+    recorded,
+    scoring_units,
+)
+from raytransfer.scheduling import RULES, call_from_text, rule_factory
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,17 +42,42 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--rule",
         metavar="TEXT",
         default="first-peak",
+        type=read_by(rule_factory),
         help=f"for example 'first-peak(patience=2)'; {', '.join(RULES)} (default: first-peak)",
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="TEXT",
+        type=read_by(lambda text: call_from_text(text, SCHEDULERS)),
+        help="one of Ray's beside the rule, which compares pretrainings with each other by their mean "
+        f"robustness, for example 'asha(reduction_factor=3)'; {', '.join(SCHEDULERS)}",
+    )
+
+
+def _grid_curves(session: Session) -> list[Curve]:
+    """Return what the ledger has of the study's downstream grid."""
+    study, storage = session.study, session.storage
+    encoders = {
+        (u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints()
+        for u in pretraining_units(study)
+    }
+    trials = downstream_units(study, configurations(study), encoders)
+    return curves(*recorded(storage.ledger, scoring_units(study, encoders), trials))
 
 
 def experiment(session: Session) -> int:
     """Pretrain until the rule stops, and print what it decided."""
-    units, storage = pretraining_units(session.study), session.storage
-    make_rule = rule_factory(session.options.rule)
-    pretrain_until_stopped(units, storage, session.tracker, make_rule)
-    for unit in units:
-        print(unit.name, judged(unit, storage, make_rule))
+    units, storage, make_rule = pretraining_units(session.study), session.storage, session.options.rule
+    problem = source_problem(session.study.source)
+    for unit in [unit for unit in units if problem is not None and is_trainable(unit, storage)]:
+        print(f"missing: {unit.name} ({problem})", file=sys.stderr)
+        units.remove(unit)
+    build = session.options.scheduler
+    scheduler = None if build is None else build(max((u.recipe.epochs for u in units), default=1))
+    pretrain_until_stopped(units, storage, session.tracker, make_rule, scheduler=scheduler)
+    judgements = [(unit, judge(unit, storage, make_rule)) for unit in units]
+    print(stopping_table(judgements, storage, _grid_curves(session)))
+    print(f"rule: {make_rule()}; stop, saved, trained and selected count epochs")
     return 0
 
 

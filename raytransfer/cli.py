@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -75,6 +75,18 @@ Presets = Mapping[str, Callable[[], StudyConfig]]
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; {self.prog} --help lists the options")
+
+
+def read_by(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a type for an option's value whose InputErrors are shown as they are."""
+
+    def value(text: str) -> Any:
+        try:
+            return read(text)
+        except InputError as error:  # of a ValueError, argparse would hide what it says
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return value
 
 
 def _parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
@@ -300,7 +312,7 @@ def main(
         plan: What `--dry-run` does; without it there is no such option.
         published: What `--published` does with the published curves and the folder of `--output`; without it
             there are no such options.
-        add_options: Adds the experiment's own options; their types refuse what is wrong with an InputError.
+        add_options: Adds the experiment's own options.
 
     Returns:
         The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line

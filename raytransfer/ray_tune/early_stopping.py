@@ -1,14 +1,14 @@
 """Robustness as a live stopping signal: stopping rules as a scheduler and as a stopper of Ray Tune.
 
-The scheduler replaces Ray's own. The stopper goes beside any of them, for example ASHA:
-
     Tuner(..., tune_config=TuneConfig(scheduler=RobustnessScheduler(FirstPeak)))
-    Tuner(..., tune_config=TuneConfig(scheduler=AsyncHyperBandScheduler(...)),
+    Tuner(..., tune_config=TuneConfig(scheduler=AsyncHyperBandScheduler(...)),  # any of Ray's, and beside it
           run_config=RunConfig(stop=RobustnessStopper(FirstPeak, folder=...)))
 
-See `raytransfer.ray_tune.trial_rules` for several targets and for what is not reported as it should be. Tune
-(2.60) neither saves nor restores a scheduler: these save themselves after every decision, trial by trial, and
-a new object goes on where the last one was.
+`rule` builds a fresh rule for each trial and target, or is one; `time_attr` counts epochs (not
+`training_iteration`, which begins anew when a trial resumes); `metric` is the score, or the part before "/" of
+several targets' scores; with `mode` "min" lower scores are better. See `raytransfer.ray_tune.trial_rules` for
+results that are not as they should be. Tune (2.60) neither saves nor restores a scheduler: these save
+themselves after every decision, and a new object goes on where the last one was.
 """
 
 import os
@@ -25,6 +25,7 @@ from raytransfer.scheduling import StoppingRule
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
 
+Rule = Callable[[], StoppingRule] | StoppingRule
 FOLDER = "stopping_rules"
 
 
@@ -32,21 +33,10 @@ class RobustnessScheduler(FIFOScheduler):
     """Stops each trial when its rule has stopped on every target; trials start in their order.
 
     The rules are saved in the experiment's storage, under `stopping_rules/`.
-
-    Args:
-        rule: Builds a fresh rule, or is one, for each trial and target.
-        time_attr: Result that counts epochs; not `training_iteration`, which begins anew when a trial resumes.
-        metric: Result that holds the score; results `<metric>/...` are scores on several targets.
-        mode: "max" where higher scores are better, "min" where lower ones are.
     """
 
     def __init__(
-        self,
-        rule: Callable[[], StoppingRule] | StoppingRule,
-        *,
-        time_attr: str = "epoch",
-        metric: str = "robustness",
-        mode: str = "max",
+        self, rule: Rule, *, time_attr: str = "epoch", metric: str = "robustness", mode: str = "max"
     ) -> None:
         super().__init__()
         self._rules = TrialRules(rule, time_attr=time_attr, metric=metric, mode=mode)
@@ -56,7 +46,7 @@ class RobustnessScheduler(FIFOScheduler):
         return True
 
     def on_trial_add(self, tune_controller: "TuneController", trial: Trial) -> None:
-        """Take up what was decided on a trial before."""
+        """Learn where the experiment's storage is."""
         if (storage := getattr(trial, "storage", None)) is not None:  # recorded trials have none
             self._rules.save_under(f"{storage.experiment_fs_path}/{FOLDER}", storage.storage_filesystem)
 
@@ -79,27 +69,17 @@ class RobustnessScheduler(FIFOScheduler):
 class RobustnessStopper(Stopper):
     """The same decisions, beside another scheduler.
 
-    Args:
-        rule: As `RobustnessScheduler`.
-        time_attr: As `RobustnessScheduler`.
-        metric: As `RobustnessScheduler`.
-        mode: As `RobustnessScheduler`.
-        folder: Where the rules are saved, best in the experiment's storage; Tune does not tell a stopper where
-            that is. Without, they are as old after a restart as Tune's last snapshot.
+    They are saved in `folder`, best one in the experiment's storage: Tune does not tell a stopper where that
+    is. Without, they are as old after a restart as Tune's last snapshot.
     """
 
     def __init__(
-        self,
-        rule: Callable[[], StoppingRule] | StoppingRule,
-        *,
-        time_attr: str = "epoch",
-        metric: str = "robustness",
-        mode: str = "max",
+        self, rule: Rule, *, time_attr: str = "epoch", metric: str = "robustness", mode: str = "max",
         folder: str | os.PathLike[str] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._rules = TrialRules(rule, time_attr=time_attr, metric=metric, mode=mode)
         if folder is not None:
-            self._rules.save_under(str(folder))
+            self._rules.save_under(os.fspath(folder))
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Return whether a trial is to stop."""

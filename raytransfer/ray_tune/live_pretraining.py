@@ -33,11 +33,11 @@ from raytransfer.results import (
     SIGNAL,
     PretrainingUnit,
     Storage,
-    live_curves,
+    judge,
     scored_epochs,
     scoring_units,
 )
-from raytransfer.scheduling import Replay, StoppingRule, replay
+from raytransfer.scheduling import StoppingRule
 from raytransfer.tracking import Tracker, pretraining_record
 
 DRIVER_MEMORY = 600 * 2**20
@@ -51,21 +51,6 @@ def is_trainable(unit: PretrainingUnit, storage: Storage) -> bool:
     if is_imported(unit, storage):
         return False
     return series_problem(unit, storage) is not None or storage.pretraining_run(unit.key).exists()
-
-
-def judged(unit: PretrainingUnit, storage: Storage, make_rule: MakeRule) -> dict[str, Replay]:
-    """Return signal -> what a rule says of the epochs that are recorded; signals without any are left out."""
-    return {name: replay(make_rule(), c) for name, c in live_curves(unit, storage).items() if c}
-
-
-def is_decided(unit: PretrainingUnit, storage: Storage, make_rule: MakeRule) -> bool:
-    """Return whether a rule has stopped on every target within the recorded epochs."""
-    rules = []
-    for curve in live_curves(unit, storage).values():
-        rules.append(rule := make_rule())
-        for point in curve:
-            rule.update(*point)
-    return all(rule.stopped for rule in rules)
 
 
 def pretrain_until_stopped(
@@ -95,11 +80,10 @@ def pretrain_until_stopped(
     if done:
         series = {key: storage.series(*key).fingerprints() for key in done}
         score(scoring_units(units[0].study, series), storage, tracker)
-    pending = {
-        u.key: u
-        for u in units
-        if is_trainable(u, storage) and (scheduler is not None or not is_decided(u, storage, make_rule))
-    }
+    pending = {u.key: u for u in units if is_trainable(u, storage)}
+    if scheduler is None:  # which would judge all pretrainings together
+        decided = [u for u in pending.values() if all(j.stopped for j in judge(u, storage, make_rule))]
+        pending = {key: unit for key, unit in pending.items() if unit not in decided}
     failed = _tune(pending, storage, tracker, make_rule, scheduler) if pending else {}
     for unit in units:
         if unit.key not in failed:
@@ -113,9 +97,9 @@ def settle(unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule:
 
     What it could go on from stays until it is complete.
     """
-    found = judged(unit, storage, make_rule)
+    found = judge(unit, storage, make_rule)
     series, unsettled = storage.series(unit.encoder, unit.scheme), storage.unsettled(unit.key)
-    for epoch in {of.selected_epoch for of in found.values() if of.selected_epoch is not None}:
+    for epoch in {of.selected_epoch for of in found if of.selected_epoch is not None}:
         if not series.path(epoch).exists() and unsettled.path(epoch).exists():
             unsettled.path(epoch).rename(series.path(epoch))
     if is_imported(unit, storage):
@@ -130,9 +114,8 @@ def settle(unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule:
         shutil.rmtree(storage.pretraining_run(unit.key), ignore_errors=True)
         tracker.publish(record)
     else:
-        chosen = ", ".join(f"{name} -> epoch {of.selected_epoch}" for name, of in found.items())
-        stopped = max((of.stopped_epoch for of in found.values()), default=0)
-        tracker.stop(record, f"{make_rule()} at epoch {stopped}: {chosen}")
+        chosen = ", ".join(f"epoch {of.selected_epoch} for {of.signal}" for of in found)
+        tracker.stop(record, f"{make_rule()} at epoch {max(of.epoch or 0 for of in found)} chose {chosen}")
 
 
 def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:

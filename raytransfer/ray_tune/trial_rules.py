@@ -1,4 +1,4 @@
-"""Stopping rules of many trials, fed with Tune's results, one file per trial so that a restart forgets nothing.
+"""Stopping rules of many trials, fed with Tune's results, saved in a file per trial after every decision.
 
 What becomes of unusual results, beside what `raytransfer.scheduling.rules` says of scores:
 
@@ -137,7 +137,7 @@ class TrialRules:
             ) from error
         if saved != self._identity():
             raise InputError(
-                f"{path} was saved by {saved}, not {self._identity()}: use the same rule, or delete it, and the "
-                "trial's decisions start afresh"
+                f"{path} was saved by {saved}, not {self._identity()}: use the same rule, or delete it, and "
+                "the trial's decisions start afresh"
             )
         return rules

@@ -15,6 +15,7 @@ from raytransfer.report.replay import (
     recordings,
     write_ratings,
 )
+from raytransfer.report.stopping import stopping_table
 from raytransfer.report.summary import Answer, answers, choice_of, summary
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "rating_table",
     "recordings",
     "rule_rows",
+    "stopping_table",
     "summary",
     "write_ratings",
 ]

@@ -2,6 +2,7 @@
 
 from raytransfer.results.curves import Choice, Curve, curves, incomplete, recorded
 from raytransfer.results.durations import epoch_seconds
+from raytransfer.results.judgements import Judgement, judge
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.provenance import git_sha, library_versions, result_row
 from raytransfer.results.published import read_published
@@ -36,6 +37,7 @@ __all__ = [
     "DamagedLedgerError",
     "DownstreamUnit",
     "Encoders",
+    "Judgement",
     "Ledger",
     "PretrainingUnit",
     "ScoringUnit",
@@ -46,6 +48,7 @@ __all__ = [
     "epoch_seconds",
     "git_sha",
     "incomplete",
+    "judge",
     "library_versions",
     "live_curves",
     "pretraining_units",
