@@ -5,9 +5,9 @@
           run_config=RunConfig(stop=RobustnessStopper(FirstPeak, folder=...)))
 
 `rule` builds a fresh rule for each trial and target, or is one; `time_attr` counts epochs (not
-`training_iteration`, which begins anew when a trial resumes); `metric` is the score, or the part before "/" of
-several targets' scores; with `mode` "min" lower scores are better. See `raytransfer.ray_tune.trial_rules` for
-results that are not as they should be. Tune (2.60) neither saves nor restores a scheduler: these save
+`training_iteration`, which begins anew when a trial resumes); `metric` is the score, or the part before "/"
+of several targets' scores; with `mode` "min" lower scores are better. See `raytransfer.ray_tune.trial_rules`
+for results that are not as they should be. Tune (2.60) neither saves nor restores a scheduler: these save
 themselves after every decision, and a new object goes on where the last one was.
 """
 
