@@ -13,6 +13,7 @@ os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # one report 
 import ray
 import ray.train
 import ray.train.torch
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from tqdm import tqdm
 
 from raytransfer.config import InputError, WorkFailedError, reason
@@ -90,6 +91,14 @@ def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[di
     return rows
 
 
+class _SupervisedTrainer(ray.train.torch.TorchTrainer):
+    """A trainer under somebody who takes the workers' resources back: it starts no actor to do that."""
+
+    def _create_default_callbacks(self) -> list[Any]:
+        callbacks = super()._create_default_callbacks()
+        return [each for each in callbacks if not isinstance(each, PlacementGroupCleanerCallback)]
+
+
 def pretraining_trainer(
     unit: PretrainingUnit,
     data: ray.ObjectRef | None,
@@ -106,11 +115,13 @@ def pretraining_trainer(
         storage: Where the series, the ledger and Ray's files are.
         targets: Dataset -> reference to its images: every epoch's encoder is scored on them. All datasets of
             the unit's study, or none.
-        callbacks: Told of every report.
+        callbacks: Told of every report. Who stops the trainer by them also frees its placement group, which
+            every report names.
     """
     config, resources = unit.recipe, unit.study.resources
     folder = storage.pretraining_run(unit.key)
-    return ray.train.torch.TorchTrainer(
+    trainer = _SupervisedTrainer if callbacks else ray.train.torch.TorchTrainer
+    return trainer(
         pretraining_worker,
         train_loop_config={"unit": unit, "data": data, "storage": storage, "targets": dict(targets)},
         scaling_config=ray.train.ScalingConfig(

@@ -11,6 +11,7 @@ import ray
 import ray.train
 import ray.train.torch
 import torch
+from ray.util import get_current_placement_group
 
 from raytransfer.data import Images
 from raytransfer.models import CorruptCheckpointError, read_meta, save_encoder
@@ -26,7 +27,7 @@ from raytransfer.results import (
 from raytransfer.training.live_scoring import score_in_training
 from raytransfer.training.pretraining import Pretraining
 
-STATE = "state.pt"
+STATE, PLACEMENT_GROUP = "state.pt", "placement_group"
 
 
 def pretraining_worker(job: dict[str, Any]) -> None:
@@ -68,6 +69,12 @@ def pretraining_worker(job: dict[str, Any]) -> None:
                 torch.save(training.state_dict(), Path(folder) / STATE)
                 checkpoint = ray.train.Checkpoint.from_directory(folder)
             ray.train.report(report, checkpoint=checkpoint)
+
+
+def _placement_group() -> dict[str, Any]:
+    """Return what the workers' resources are found by, for who stops them."""
+    group = get_current_placement_group()
+    return {} if group is None else {PLACEMENT_GROUP: group.id.hex()}
 
 
 class _Epochs:
@@ -127,7 +134,7 @@ class _Epochs:
                 pretraining=self._unit.key, source=self._unit.study.source.name, **metrics,
             )  # fmt: skip
             self._storage.ledger.append("pretraining", row)
-        return {"epoch": epoch, **metrics, **(signals(scored) if scored else {})}
+        return {"epoch": epoch, **metrics, **(signals(scored) if scored else {}), **_placement_group()}
 
     def _score(self, unit: ScoringUnit) -> tuple[ScoringUnit, list[dict[str, Any]]]:
         started, context = time.monotonic(), ray.train.get_context()

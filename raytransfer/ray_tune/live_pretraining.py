@@ -22,10 +22,12 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import TrialScheduler
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raytransfer.config import WorkFailedError, reason
 from raytransfer.data import load_source, load_target
 from raytransfer.ray_train.pretraining import failure_cause, is_imported, pretraining_trainer, series_problem
+from raytransfer.ray_train.worker import PLACEMENT_GROUP
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler, RobustnessStopper
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
@@ -137,6 +139,30 @@ def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
         raise RuntimeError(reason(failure_cause(error))) from error
 
 
+class _FreeWorkers(tune.Callback):
+    """Takes the workers' resources back as soon as their trial is stopped or paused.
+
+    Ray Train (2.60) leaves that to an actor that asks the dashboard whether the trial's controller lives. Only
+    Ray's extra "default" has the dashboard: without it the resources of a stopped trial never come back, and
+    the actor stays, so that trials do without it, see `pretraining_trainer`.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[str, str] = {}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        if PLACEMENT_GROUP in result:
+            self._held[trial.trial_id] = result[PLACEMENT_GROUP]
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        for trial in trials:
+            if trial.status != Trial.RUNNING and trial.trial_id in self._held:
+                group = ray.PlacementGroupID(bytes.fromhex(self._held.pop(trial.trial_id)))
+                remove_placement_group(PlacementGroup(group))
+
+
 class _TrackPretrainings(tune.Callback):
     """Shows every pretraining in MLflow, epoch by epoch; runs in the driver, the only writer."""
 
@@ -214,7 +240,7 @@ def _tune(
             name=name,
             storage_path=str(storage.ray / "early-stopping"),
             stop=None if scheduler is None else RobustnessStopper(make_rule),
-            callbacks=[_TrackPretrainings(pending, storage, tracker)],
+            callbacks=[_FreeWorkers(), _TrackPretrainings(pending, storage, tracker)],
             progress_reporter=ProgressBar(len(pending), title="pretraining", describe=_describe),
             verbose=1,
         ),

@@ -1,0 +1,127 @@
+"""Live stopping for real: Tune, Ray Train with two workers, two targets; killed, and gone on with."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from raytransfer.config import with_overrides
+from raytransfer.data import load_target
+from raytransfer.models import load_encoder
+from raytransfer.ray_train.pretraining import series_problem
+from raytransfer.results import PretrainingUnit, Storage, judge, live_curves, pretraining_units
+from raytransfer.scheduling import replay, rule_factory
+from raytransfer.transferability import score_encoder
+
+pytestmark = pytest.mark.cluster
+
+RULE = "first-peak"
+SETTINGS = ["models=resnet-unet-micro", "pretraining.epochs=12"]
+OPTIONS = [f"--rule={RULE}", *(part for setting in SETTINGS for part in ("--set", setting))]
+
+
+@pytest.fixture(scope="module")
+def unit(project: Path) -> PretrainingUnit:
+    sys.path.insert(0, str(project / "experiments"))
+    from presets import PRESETS
+
+    sys.path.pop(0)
+    return pretraining_units(with_overrides(PRESETS["smoke"](), SETTINGS))[0]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(run, tmp_path_factory: pytest.TempPathFactory):
+    path = tmp_path_factory.mktemp("stopped")
+    done = run("early_stop", path, *OPTIONS)
+    assert done.code == 0, done.err
+    return Storage(path), done
+
+
+def decisions(storage: Storage) -> dict[str, tuple[int, int]]:
+    """What the scheduler decided, as it saved it: signal -> (epoch of STOP, selected epoch)."""
+    files = sorted(storage.ray.glob("early-stopping/*/stopping_rules/*.json"))
+    targets = json.loads(files[-1].read_text())["targets"]
+    assert all(state["memory"]["_stopped"] for state in targets.values())
+    return {
+        name: (state["memory"]["_last_epoch"], state["memory"]["selected_epoch"])
+        for name, state in targets.items()
+    }
+
+
+def test_it_stops_as_the_replay_of_what_it_recorded(undisturbed, unit: PretrainingUnit) -> None:
+    storage, done = undisturbed
+    replayed = {
+        name: replay(rule_factory(RULE)(), curve) for name, curve in live_curves(unit, storage).items()
+    }
+    assert decisions(storage) == {
+        name: (of.stopped_epoch, of.selected_epoch) for name, of in replayed.items()
+    }
+    assert len({of.stopped_epoch for of in replayed.values()}) == 2, "the targets stop at different epochs"
+    for judgement in judge(unit, storage, rule_factory(RULE)):
+        row = next(line for line in done.out.splitlines() if judgement.signal.partition("/")[2] in line)
+        assert f"{judgement.epoch} " in row
+        assert f"{judgement.score:.4f}" in row
+
+
+def test_the_scores_of_two_workers_are_those_of_score_encoder(undisturbed, unit: PretrainingUnit) -> None:
+    storage, _ = undisturbed
+    images = load_target("mni152", unit.study.target).train_images
+    series = storage.series(unit.encoder, unit.scheme)
+    assert {0, *(selected for _, selected in decisions(storage).values())} <= set(series.epochs())
+    for epoch, sha256 in series.fingerprints().items():
+        (scoring,) = unit.scorings(epoch, sha256)
+        (row,) = storage.ledger.read("robustness", [scoring.key]).to_pylist()
+        encoder, _ = load_encoder(series.path(epoch))
+        expected = score_encoder(encoder, images)
+        for found, alone in zip(row["scores"], expected, strict=True):
+            assert (found["distance"], found["level"], found["pooled"]) == (
+                alone.distance, alone.level, alone.pooled,
+            )  # fmt: skip
+            assert found["score"] == pytest.approx(alone.score, abs=1e-6)
+            assert found["standard_error"] == pytest.approx(alone.standard_error, abs=1e-6)
+
+
+def test_it_is_no_finished_pretraining(undisturbed, unit: PretrainingUnit) -> None:
+    storage, _ = undisturbed
+    assert (
+        "lacks epochs [8]" in series_problem(unit, storage)
+        or max(storage.series(unit.encoder, unit.scheme).epochs()) >= 8
+    )
+    assert (storage.pretraining_run(unit.key) / "checkpoint_manager_snapshot.json").exists()
+    client = MlflowClient(f"sqlite:///{storage.root}/mlflow.db")
+    (found,) = client.search_runs([client.get_experiment_by_name("raytransfer-pretraining").experiment_id])
+    assert found.info.status == "KILLED"
+    last = max(epoch for epoch, _ in decisions(storage).values())
+    assert (
+        f"first-peak(patience=1, min_delta=0.0, grace_period=1) at epoch {last} chose"
+        in (found.data.tags["raytransfer.stopped"])
+    )
+    steps = [m.step for m in client.get_metric_history(found.info.run_id, "robustness/mni152/full")]
+    assert steps[: last + 1] == list(range(last + 1))
+
+
+def test_a_killed_one_decides_as_an_undisturbed_one(
+    undisturbed, unit: PretrainingUnit, start, run, tmp_path: Path
+) -> None:
+    process = start("early_stop", tmp_path, *OPTIONS)
+    while len(list(tmp_path.glob("results/pretraining/*.parquet"))) < 3:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    time.sleep(2)  # an epoch may still be writing its rows
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("results/*/*.parquet")}
+    done = run("early_stop", tmp_path, *OPTIONS)
+    assert done.code == 0, done.err
+    repeated = [p for p, at in before.items() if p.stat().st_mtime_ns != at]
+    assert len(repeated) <= 2, "only the epoch that was under way may be trained and scored again"
+    storage = Storage(tmp_path)
+    assert decisions(storage) == decisions(undisturbed[0])
+    for name, curve in live_curves(unit, undisturbed[0]).items():
+        common = live_curves(unit, storage)[name][: len(curve)]
+        assert common == curve[: len(common)]
