@@ -20,7 +20,8 @@ from presets import PRESETS
 
 from raytransfer.cli import Session, main, read_by
 from raytransfer.data import source_problem
-from raytransfer.ray_tune.live_pretraining import is_trainable, pretrain_until_stopped
+from raytransfer.ray_train.pretraining import is_trainable
+from raytransfer.ray_tune.live_pretraining import pretrain_until_stopped
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS
 from raytransfer.report import stopping_table
 from raytransfer.results import (

@@ -112,6 +112,9 @@ class PretrainingConfig:
     weight_decay: float = setting(0.05, "weight decay of AdamW")
     warmup_epochs: int = setting(2, "epochs of linear warm-up from 1e-6 times the base rate")
     label_smoothing: float = setting(0.1, "label smoothing of the cross-entropy, in [0, 1)")
+    augmentation: float = setting(
+        1.0, "factor on the ranges, probabilities and magnitude of the scheme's augmentation, in [0, 1]"
+    )
     stochastic_depth: float = setting(
         0.0, "rate of the last block's stochastic depth (resnet50, swin), in [0, 1)"
     )
@@ -140,6 +143,7 @@ class PretrainingConfig:
         _require(
             0 <= self.label_smoothing < 1, "pretraining.label_smoothing", self.label_smoothing, "in [0, 1)"
         )
+        _require(0 <= self.augmentation <= 1, "pretraining.augmentation", self.augmentation, "in [0, 1]")
         _require(
             0 <= self.stochastic_depth < 1,
             "pretraining.stochastic_depth", self.stochastic_depth, "in [0, 1)",

@@ -34,7 +34,7 @@ class _ImageTransform:
         return self.steps(torch.tensor(image).permute(2, 0, 1)).contiguous()
 
 
-def image_augmentation(scheme: str, *, image_size: int) -> ImageTransform:
+def image_augmentation(scheme: str, *, image_size: int, strength: float = 1.0) -> ImageTransform:
     """Return what a pretraining scheme does to each training image.
 
     "simple": a crop of 0.8 to 1 of the area at an aspect of 3/4 to 4/3, resized (bilinear), and a horizontal
@@ -46,20 +46,24 @@ def image_augmentation(scheme: str, *, image_size: int) -> ImageTransform:
     Args:
         scheme: One of `SCHEMES`.
         image_size: Side S of the result, pixels.
+        strength: Factor in [0, 1] on the range of the areas and of the logarithms of the aspects, on the
+            probability of the flip and on RandAugment's magnitude (rounded), which is left out at 0.
 
     Raises:
         InputError: There is no such scheme.
     """
     if scheme not in SCHEMES:
         raise unknown_name("pretraining scheme", scheme, SCHEMES)
+    ratio = ((3 / 4) ** strength, (4 / 3) ** strength)
     steps = [
-        v2.RandomResizedCrop(image_size, scale=(0.8, 1.0), ratio=(3 / 4, 4 / 3)),
-        v2.RandomHorizontalFlip(0.5),
+        v2.RandomResizedCrop(image_size, scale=(1 - 0.2 * strength, 1.0), ratio=ratio),
+        v2.RandomHorizontalFlip(0.5 * strength),
     ]
-    if scheme == "advanced":
+    if scheme == "advanced" and strength > 0:
         randaugment = v2.RandAugment(
-            num_ops=2, magnitude=9, num_magnitude_bins=31, interpolation=InterpolationMode.NEAREST, fill=0
-        )
+            num_ops=2, magnitude=round(9 * strength), num_magnitude_bins=31,
+            interpolation=InterpolationMode.NEAREST, fill=0,
+        )  # fmt: skip
         # Its operations on Pillow images take half the time of those on tensors; resizing is the reverse.
         steps += [v2.ToPILImage(), randaugment, v2.PILToTensor()]
     return _ImageTransform(*steps)
@@ -71,7 +75,7 @@ def image_evaluation(*, image_size: int) -> ImageTransform:
 
 
 def batch_augmentation(
-    scheme: str, *, num_classes: int, device: str | torch.device = "cpu"
+    scheme: str, *, num_classes: int, device: str | torch.device = "cpu", strength: float = 1.0
 ) -> BatchTransform:
     """Return what a pretraining scheme does to each batch, on its device.
 
@@ -89,6 +93,7 @@ def batch_augmentation(
         scheme: One of `SCHEMES`.
         num_classes: Classes C; labels (N,) become (N, C).
         device: Where the images are.
+        strength: Factor in [0, 1] on the probabilities of mixing and of erasing.
 
     Raises:
         InputError: There is no such scheme.
@@ -99,11 +104,12 @@ def batch_augmentation(
         return lambda images, labels: (images, labels)
     mixed = (1 + MIXUP_PROBABILITY) / 2  # timm has one probability for both, and then a coin
     mix = Mixup(
-        mixup_alpha=1.0, cutmix_alpha=1.0, prob=mixed, switch_prob=0.5 / mixed, mode="elem",
+        mixup_alpha=1.0, cutmix_alpha=1.0, prob=strength * mixed, switch_prob=0.5 / mixed, mode="elem",
         label_smoothing=0.0, num_classes=num_classes,
     )  # fmt: skip
     erase = RandomErasing(
-        0.25, min_area=0.02, max_area=0.33, min_aspect=0.3, max_aspect=3.3, mode="const", device=device
+        0.25 * strength, min_area=0.02, max_area=0.33, min_aspect=0.3, max_aspect=3.3, mode="const",
+        device=device,
     )
 
     def mix_and_erase(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

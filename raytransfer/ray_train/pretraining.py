@@ -62,6 +62,13 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
     return f" ({'; '.join(found)})" if found else ""
 
 
+def is_trainable(unit: PretrainingUnit, storage: Storage) -> bool:
+    """Return whether a pretraining can go on: it is not imported, and its series or its epochs lack some."""
+    if is_imported(unit, storage):
+        return False
+    return series_problem(unit, storage) is not None or storage.pretraining_run(unit.key).exists()
+
+
 def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -> None:
     """Pretrain what is missing, one unit after the other, and publish every unit to MLflow.
 
@@ -70,12 +77,12 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
     An interrupted pretraining goes on from its last whole epoch.
 
     Args:
-        units: Pretrainings; those whose series is complete are not trained.
+        units: Pretrainings; those that are complete are not trained, those that were stopped go on.
         storage: Where the series, the ledger and Ray's files are.
         tracker: Where runs are shown.
     """
     units = [unit for unit in units if not is_imported(unit, storage)]
-    pending = [unit for unit in units if series_problem(unit, storage) is not None]
+    pending = [unit for unit in units if is_trainable(unit, storage)]
     data = ray.put(load_source(pending[0].study.source)) if pending else None
     for unit in units:
         if unit in pending:

@@ -108,7 +108,7 @@ class _Epochs:
             return None
 
     def _are_scored(self, last: int) -> bool:
-        """Return whether all epochs up to the last have a row and, where there are targets, scores on them."""
+        """Return whether all epochs up to the last are scored on all targets."""
         if not self._targets:
             return True
         ledger, unit = self._storage.ledger, self._unit

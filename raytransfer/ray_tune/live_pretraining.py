@@ -26,7 +26,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raytransfer.config import WorkFailedError, reason
 from raytransfer.data import load_source, load_target
-from raytransfer.ray_train.pretraining import failure_cause, is_imported, pretraining_trainer, series_problem
+from raytransfer.ray_train.pretraining import failure_cause, is_imported, is_trainable, pretraining_trainer
 from raytransfer.ray_train.worker import PLACEMENT_GROUP
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler, RobustnessStopper
 from raytransfer.ray_tune.progress import ProgressBar
@@ -40,19 +40,12 @@ from raytransfer.results import (
     scoring_units,
 )
 from raytransfer.scheduling import StoppingRule
-from raytransfer.tracking import Tracker, pretraining_record
+from raytransfer.tracking import PRETRAINING_METRICS, Tracker, pretraining_record
 
 DRIVER_MEMORY = 600 * 2**20
 """Bytes a trial's processes take: no CPU, or drivers would keep their own workers waiting for ever."""
 
 MakeRule = Callable[[], StoppingRule]
-
-
-def is_trainable(unit: PretrainingUnit, storage: Storage) -> bool:
-    """Return whether a pretraining can still go on: it is not imported, and not complete."""
-    if is_imported(unit, storage):
-        return False
-    return series_problem(unit, storage) is not None or storage.pretraining_run(unit.key).exists()
 
 
 def pretrain_until_stopped(
@@ -120,31 +113,51 @@ def settle(unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule:
         tracker.stop(record, f"{make_rule()} at epoch {max(of.epoch or 0 for of in found)} chose {chosen}")
 
 
+def pretrain_reporting(
+    unit: PretrainingUnit,
+    storage: Storage,
+    data: ray.ObjectRef,
+    targets: Mapping[str, ray.ObjectRef],
+) -> None:
+    """Report to Tune what is recorded of a pretraining, then train on (in a trial's process).
+
+    Args:
+        unit: The pretraining.
+        storage: Where its series and the ledger are.
+        data: Reference to the source data.
+        targets: Dataset -> reference to its images; without any, epochs are not scored.
+
+    Raises:
+        WorkFailedError: A worker failed; the message is its error in one line.
+    """
+    rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
+    metrics = {row["epoch"]: {name: row[name] for name in PRETRAINING_METRICS} for row in rows}
+    recorded = scored_epochs(unit, storage) if targets else metrics
+    for epoch in takewhile(recorded.__contains__, count(0 if targets else 1)):  # workers fill a gap anew
+        tune.report({"epoch": epoch, **metrics.get(epoch, {}), **recorded[epoch]})
+    try:
+        pretraining_trainer(unit, data, storage, targets=targets, callbacks=[TuneReportCallback()]).fit()
+    except ray.train.TrainingFailedError as error:
+        raise WorkFailedError(reason(failure_cause(error))) from error
+
+
 def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
-    """Report what is recorded, then train on (runs in the trial's process).
+    """Run one of the job's units.
 
     Args:
         config: {"pretraining": {"key": ...}} and what the reporter shows.
         job: "units" by key, "storage", and references: "data", "targets" by dataset.
     """
-    unit, storage = job["units"][config["pretraining"]["key"]], job["storage"]
-    recorded = scored_epochs(unit, storage)
-    for epoch in takewhile(recorded.__contains__, count()):  # after a gap, the workers start over
-        tune.report({"epoch": epoch, **recorded[epoch]})
-    try:
-        pretraining_trainer(
-            unit, job["data"], storage, targets=job["targets"], callbacks=[TuneReportCallback()]
-        ).fit()
-    except ray.train.TrainingFailedError as error:
-        raise RuntimeError(reason(failure_cause(error))) from error
+    unit = job["units"][config["pretraining"]["key"]]
+    pretrain_reporting(unit, job["storage"], job["data"], job["targets"])
 
 
-class _FreeWorkers(tune.Callback):
+class FreeWorkers(tune.Callback):
     """Takes the workers' resources back as soon as their trial is stopped or paused.
 
-    Ray Train (2.60) leaves that to an actor that asks the dashboard whether the trial's controller lives. Only
-    Ray's extra "default" has the dashboard: without it the resources of a stopped trial never come back, and
-    the actor stays, so that trials do without it, see `pretraining_trainer`.
+    Ray Train (2.60) leaves that to an actor that asks the dashboard whether the trial's controller lives.
+    Only Ray's extra "default" has the dashboard: without it the resources of a stopped trial never come
+    back. So its trainers have no such actor, see `pretraining_trainer`.
     """
 
     def __init__(self) -> None:
@@ -240,7 +253,7 @@ def _tune(
             name=name,
             storage_path=str(storage.ray / "early-stopping"),
             stop=None if scheduler is None else RobustnessStopper(make_rule),
-            callbacks=[_FreeWorkers(), _TrackPretrainings(pending, storage, tracker)],
+            callbacks=[FreeWorkers(), _TrackPretrainings(pending, storage, tracker)],
             progress_reporter=ProgressBar(len(pending), title="pretraining", describe=_describe),
             verbose=1,
         ),

@@ -47,6 +47,12 @@ class Storage:
         """Return the encoders that a pretraining in progress keeps until it is known which are chosen."""
         return CheckpointSeries(self.pretraining_run(key) / "encoders")
 
+    def apart(self, name: str) -> "Storage":
+        """Return a storage below this one, for pretrainings that are in nobody's way; they share the ledger."""
+        storage = Storage(self.root / name)
+        storage.ledger = self.ledger
+        return storage
+
     def trial_folder(self, key: str) -> Path:
         """Return the folder of a downstream trial's config and picture."""
         return self.root / "downstream" / key

@@ -1,9 +1,15 @@
 """MLflow: the runs that people compare."""
 
-from raytransfer.tracking.records import downstream_record, pretraining_record, scoring_record
+from raytransfer.tracking.records import (
+    PRETRAINING_METRICS,
+    downstream_record,
+    pretraining_record,
+    scoring_record,
+)
 from raytransfer.tracking.tracker import RunRecord, Tracker
 
 __all__ = [
+    "PRETRAINING_METRICS",
     "RunRecord",
     "Tracker",
     "downstream_record",

@@ -7,7 +7,7 @@ from raytransfer.metrics import METRICS
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage
 from raytransfer.tracking.tracker import RunRecord
 
-_PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")
+PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def pretraining_record(
         rows: Its epochs so far, as rows of the ledger.
         signals: Epoch -> the robustness of its encoder on each target, where it was scored live.
     """
-    epochs = {row["epoch"]: {name: row[name] for name in _PRETRAINING_METRICS} for row in rows}
+    epochs = {row["epoch"]: {name: row[name] for name in PRETRAINING_METRICS} for row in rows}
     for epoch, scores in (signals or {}).items():
         epochs[epoch] = {**epochs.get(epoch, {}), **scores}
     series = storage.series(unit.encoder, unit.scheme)

@@ -77,8 +77,12 @@ class Pretraining:
         self.loader_workers = loader_workers
         self.epoch = 0
         self._share = config.batch_size // config.num_workers
-        self._augment_image = image_augmentation(scheme, image_size=data.image_size)
-        self._augment_batch = batch_augmentation(scheme, num_classes=len(data.class_names), device=device)
+        self._augment_image = image_augmentation(
+            scheme, image_size=data.image_size, strength=config.augmentation
+        )
+        self._augment_batch = batch_augmentation(
+            scheme, num_classes=len(data.class_names), device=device, strength=config.augmentation
+        )
         if scheme == "advanced" and self._share % 2:
             raise InputError(
                 f"pretraining.batch_size={config.batch_size} gives each of {config.num_workers} workers "
