@@ -108,7 +108,12 @@ def batch_augmentation(
         label_smoothing=0.0, num_classes=num_classes,
     )  # fmt: skip
     erase = RandomErasing(
-        0.25 * strength, min_area=0.02, max_area=0.33, min_aspect=0.3, max_aspect=3.3, mode="const",
+        0.25 * strength,
+        min_area=0.02,
+        max_area=0.33,
+        min_aspect=0.3,
+        max_aspect=3.3,
+        mode="const",
         device=device,
     )
 

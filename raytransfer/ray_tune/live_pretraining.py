@@ -9,7 +9,7 @@ they train on until they are stopped, seconds later, and what they finish meanwh
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from typing import Any
@@ -24,13 +24,14 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
-from raytransfer.config import WorkFailedError, reason
+from raytransfer.config import StudyConfig, WorkFailedError, reason
 from raytransfer.data import load_source, load_target
 from raytransfer.ray_train.pretraining import failure_cause, is_imported, is_trainable, pretraining_trainer
 from raytransfer.ray_train.worker import PLACEMENT_GROUP
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler, RobustnessStopper
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
+from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.results import (
     SIGNAL,
     PretrainingUnit,
@@ -40,7 +41,7 @@ from raytransfer.results import (
     scoring_units,
 )
 from raytransfer.scheduling import StoppingRule
-from raytransfer.tracking import PRETRAINING_METRICS, Tracker, pretraining_record
+from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record
 
 DRIVER_MEMORY = 600 * 2**20
 """Bytes a trial's processes take: no CPU, or drivers would keep their own workers waiting for ever."""
@@ -113,46 +114,40 @@ def settle(unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule:
         tracker.stop(record, f"{make_rule()} at epoch {max(of.epoch or 0 for of in found)} chose {chosen}")
 
 
-def pretrain_reporting(
-    unit: PretrainingUnit,
-    storage: Storage,
-    data: ray.ObjectRef,
-    targets: Mapping[str, ray.ObjectRef],
-) -> None:
-    """Report to Tune what is recorded of a pretraining, then train on (in a trial's process).
+def recorded_reports(unit: PretrainingUnit, storage: Storage, *, scored: bool) -> Iterator[dict[str, Any]]:
+    """Yield what the ledger has of a pretraining, as its workers would report it.
 
     Args:
         unit: The pretraining.
         storage: Where its series and the ledger are.
-        data: Reference to the source data.
-        targets: Dataset -> reference to its images; without any, epochs are not scored.
-
-    Raises:
-        WorkFailedError: A worker failed; the message is its error in one line.
+        scored: Whether its epochs have scores, and the untrained epoch 0 counts.
     """
     rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
     metrics = {row["epoch"]: {name: row[name] for name in PRETRAINING_METRICS} for row in rows}
-    recorded = scored_epochs(unit, storage) if targets else metrics
-    for epoch in takewhile(recorded.__contains__, count(0 if targets else 1)):  # workers fill a gap anew
-        tune.report({"epoch": epoch, **metrics.get(epoch, {}), **recorded[epoch]})
-    try:
-        pretraining_trainer(unit, data, storage, targets=targets, callbacks=[TuneReportCallback()]).fit()
-    except ray.train.TrainingFailedError as error:
-        raise WorkFailedError(reason(failure_cause(error))) from error
+    signals = scored_epochs(unit, storage) if scored else metrics
+    for epoch in takewhile(signals.__contains__, count(0 if scored else 1)):  # a gap is filled anew
+        yield {"epoch": epoch, **metrics.get(epoch, {}), **signals[epoch]}
 
 
 def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
-    """Run one of the job's units.
+    """Report what is recorded of one of the job's units, then train on (in the trial's process).
 
     Args:
         config: {"pretraining": {"key": ...}} and what the reporter shows.
         job: "units" by key, "storage", and references: "data", "targets" by dataset.
     """
-    unit = job["units"][config["pretraining"]["key"]]
-    pretrain_reporting(unit, job["storage"], job["data"], job["targets"])
+    unit, storage = job["units"][config["pretraining"]["key"]], job["storage"]
+    for report in recorded_reports(unit, storage, scored=True):
+        tune.report(report)
+    try:
+        pretraining_trainer(
+            unit, job["data"], storage, targets=job["targets"], callbacks=[TuneReportCallback()]
+        ).fit()
+    except ray.train.TrainingFailedError as error:
+        raise WorkFailedError(reason(failure_cause(error))) from error
 
 
-class FreeWorkers(tune.Callback):
+class _FreeWorkers(tune.Callback):
     """Takes the workers' resources back as soon as their trial is stopped or paused.
 
     Ray Train (2.60) leaves that to an actor that asks the dashboard whether the trial's controller lives.
@@ -166,39 +161,16 @@ class FreeWorkers(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        """Learn what a trial's workers hold."""
         if PLACEMENT_GROUP in result:
             self._held[trial.trial_id] = result[PLACEMENT_GROUP]
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Free what trials hold that no longer run."""
         for trial in trials:
             if trial.status != Trial.RUNNING and trial.trial_id in self._held:
                 group = ray.PlacementGroupID(bytes.fromhex(self._held.pop(trial.trial_id)))
                 remove_placement_group(PlacementGroup(group))
-
-
-class _TrackPretrainings(tune.Callback):
-    """Shows every pretraining in MLflow, epoch by epoch; runs in the driver, the only writer."""
-
-    def __init__(self, units: Mapping[str, PretrainingUnit], storage: Storage, tracker: Tracker) -> None:
-        self._units, self._storage, self._tracker = units, storage, tracker
-        self._rows: dict[str, list[dict[str, Any]]] = {key: [] for key in units}
-        self._signals: dict[str, dict[int, dict[str, float]]] = {key: {} for key in units}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        key, epoch = trial.config["pretraining"]["key"], result["epoch"]
-        unit = self._units[key]
-        self._rows[key] += self._storage.ledger.read("pretraining", [unit.epoch_key(epoch)]).to_pylist()
-        self._signals[key][epoch] = {n: v for n, v in result.items() if n.startswith(SIGNAL)}
-        record = pretraining_record(unit, self._storage, self._rows[key], signals=self._signals[key])
-        self._tracker.publish(record, finished=False)
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        unit = self._units[trial.config["pretraining"]["key"]]
-        record = pretraining_record(unit, self._storage, self._rows[unit.key])
-        with open(trial.error_file) as file:
-            self._tracker.fail(record, file.read().strip().splitlines()[-1])
 
 
 def _describe(trials: Sequence[Trial]) -> str:
@@ -211,7 +183,12 @@ def _describe(trials: Sequence[Trial]) -> str:
     )
 
 
-def concurrent_trials(unit: PretrainingUnit) -> int:
+def targets_in_store(study: StudyConfig) -> dict[str, ray.ObjectRef]:
+    """Put the training images of every target into Ray's object store, from where nodes fetch them once."""
+    return {name: ray.put(load_target(name, study.target).train_images) for name in study.datasets}
+
+
+def _concurrent_trials(unit: PretrainingUnit) -> int:
     """Return how many pretrainings the cluster has room for at once, at least one."""
     have, resources, workers = ray.cluster_resources(), unit.study.resources, unit.recipe.num_workers
     rooms = [have.get("CPU", 0) / (resources.cpus_per_worker * workers)]
@@ -233,9 +210,13 @@ def _tune(
         "units": dict(pending),
         "storage": storage,
         "data": ray.put(load_source(study.source)),
-        "targets": {name: ray.put(load_target(name, study.target).train_images) for name in study.datasets},
+        "targets": targets_in_store(study),
     }
     trial = tune.with_parameters(_pretraining_trial, job=job)
+
+    def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
+        return reported_pretraining(pending[config["pretraining"]["key"]], storage, history)
+
     name = datetime.now(UTC).strftime("early-stop-%Y%m%d-%H%M%S")
     tuner = tune.Tuner(
         tune.with_resources(trial, {"memory": DRIVER_MEMORY}),
@@ -246,14 +227,14 @@ def _tune(
         },
         tune_config=tune.TuneConfig(
             scheduler=scheduler or RobustnessScheduler(make_rule),
-            max_concurrent_trials=min(concurrent_trials(unit) for unit in pending.values()),
+            max_concurrent_trials=min(_concurrent_trials(unit) for unit in pending.values()),
             trial_dirname_creator=lambda trial: trial.config["pretraining"]["key"],
         ),
         run_config=tune.RunConfig(
             name=name,
             storage_path=str(storage.ray / "early-stopping"),
             stop=None if scheduler is None else RobustnessStopper(make_rule),
-            callbacks=[FreeWorkers(), _TrackPretrainings(pending, storage, tracker)],
+            callbacks=[_FreeWorkers(), TrackTrials(record, tracker)],
             progress_reporter=ProgressBar(len(pending), title="pretraining", describe=_describe),
             verbose=1,
         ),
@@ -267,4 +248,6 @@ def _tune(
             details = storage.pretraining_run(unit.key).with_suffix(".error.txt")
             details.write_text(str(result.error))
             failed[unit.key] = f"{unit.name}: {reason(result.error)} ({details})"
+    if was_interrupted(results, len(pending)):
+        raise KeyboardInterrupt
     return failed

@@ -48,7 +48,7 @@ class Storage:
         return CheckpointSeries(self.pretraining_run(key) / "encoders")
 
     def apart(self, name: str) -> "Storage":
-        """Return a storage below this one, for pretrainings that are in nobody's way; they share the ledger."""
+        """Return a storage below this one with the same ledger, for series that nobody else should see."""
         storage = Storage(self.root / name)
         storage.ledger = self.ledger
         return storage

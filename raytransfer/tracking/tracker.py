@@ -210,7 +210,7 @@ class Tracker:
             self._end(self._runs[record.kind, record.key], "FAILED", {FAILURE_TAG: reason[:5000]})
 
     def stop(self, record: RunRecord, reason: str) -> None:
-        """Bring a unit's run up to date and end it as stopped, saying why; a later publish goes on with it."""
+        """Bring a unit's run up to date and end it as stopped; a later publish goes on with it."""
         if self.publish(record, finished=False):
             self._end(self._runs[record.kind, record.key], "KILLED", {STOP_TAG: reason[:5000]})
 

@@ -1,0 +1,136 @@
+"""Search for training settings with Optuna.
+
+Question: which learning rate, weight decay and strength of augmentation are best, by a score without labels
+          (robustness), by the source accuracy, or by the downstream Dice?
+Command:  python experiments/search.py --preset demo --trials 8
+          python experiments/search.py --preset demo --what downstream --trials 8
+          python experiments/search.py --preset demo --stop 'first-peak(patience=3)'
+Cost:     at most that of the trials' pretrainings or downstream trainings; ASHA stops most of them early. The
+          same command goes on where it was interrupted, with more --trials it goes further.
+Result:   a table, the best settings first; in the ledger every epoch of the pretrainings and its scores, and
+          the finished downstream trials; an MLflow run per trial; Optuna's study, <storage>/search/optuna.db.
+
+Searched are learning rate and weight decay within a factor of ten around the study's own, and the strength of
+augmentation from 0 to 1 times the study's. One thing is searched for: the first encoder under the first
+scheme, on all targets; or the first model on the first dataset in the first mode, from the last checkpoint of
+its series, with the first seed. Dice is of the test split: a search spends it, so that settings found this
+way must be compared on other data.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+
+from presets import PRESETS
+from pretrain import run as pretrain
+from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from tabulate import tabulate
+
+from raytransfer.cli import Session, main, read_by
+from raytransfer.config import InputError
+from raytransfer.ray_tune.early_stopping import RobustnessScheduler
+from raytransfer.ray_tune.search import search
+from raytransfer.results import (
+    DownstreamUnit,
+    PretrainingUnit,
+    configurations,
+    downstream_units,
+    pretraining_units,
+)
+from raytransfer.scheduling import RULES, call_from_text
+
+OBJECTIVES = {"robustness": "robustness", "accuracy": "val/top1", "dice": "test/dice"}
+OF = {"pretraining": ("robustness", "accuracy"), "downstream": ("dice",)}
+
+
+def asha(*, grace_period: int = 1, reduction_factor: float = 4.0) -> None:
+    """Stand for Ray's scheduler of that name: its arguments."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a search can be asked."""
+    add = parser.add_argument
+    add("--what", choices=OF, default="pretraining", help="whose settings (default: pretraining)")
+    add(
+        "--objective",
+        choices=OBJECTIVES,
+        help="of a pretraining robustness (default) or accuracy on the source; of a downstream trial dice",
+    )
+    add(
+        "--trials",
+        type=int,
+        default=8,
+        metavar="N",
+        help="settings to try, earlier ones included (default: 8)",
+    )
+    add(
+        "--stop",
+        metavar="TEXT",
+        type=read_by(lambda text: call_from_text(text, {**RULES, "asha": asha})),
+        default="asha",
+        help=f"what stops trials: 'asha(grace_period=2)' (default: asha) or a rule; {', '.join(RULES)}",
+    )
+
+
+def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
+    """Return what is varied, after making the checkpoint that a downstream trial needs."""
+    if session.options.what == "pretraining":
+        return pretraining_units(session.study)[0]
+    first = replace(
+        session.study,
+        **{
+            name: getattr(session.study, name)[:1]
+            for name in ("models", "datasets", "schemes", "modes", "seeds")
+        },
+    )
+    encoders = pretrain(replace(session, study=first))
+    trials = downstream_units(first, configurations(first), encoders)
+    if not trials:
+        raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
+    return trials[-1]
+
+
+def _scheduler(session: Session, objective: str, epochs: int) -> TrialScheduler:
+    stop = session.options.stop
+    if stop.func is not asha:
+        return RobustnessScheduler(stop, metric=objective)
+    arguments = {"grace_period": 1, "reduction_factor": 4.0, **stop.keywords}
+    arguments["grace_period"] = min(arguments["grace_period"], epochs)
+    return AsyncHyperBandScheduler(time_attr="epoch", max_t=epochs, **arguments)
+
+
+def experiment(session: Session) -> int:
+    """Search, and print what was found."""
+    options = session.options
+    name = options.objective or OF[options.what][0]
+    if name not in OF[options.what]:
+        raise InputError(f"--objective {name} is not of --what {options.what}: {', '.join(OF[options.what])}")
+    if options.trials < 1:
+        raise InputError(f"--trials must be at least 1, got {options.trials}")
+    base = _base(session)
+    epochs = base.recipe.epochs if isinstance(base, PretrainingUnit) else base.study.downstream.epochs
+    found = search(
+        base,
+        session.storage,
+        session.tracker,
+        objective=OBJECTIVES[name],
+        trials=options.trials,
+        scheduler=_scheduler(session, OBJECTIVES[name], epochs),
+    )
+    rows = [
+        [
+            "failed" if of.value is None else f"{of.value:.4f}",
+            *(f"{of.settings[key]:.3g}" for key in ("learning_rate", "weight_decay", "augmentation")),
+            f"{of.epochs} of {epochs}",
+            of.key,
+        ]
+        for of in found
+    ]
+    headers = [name, "learning rate", "weight decay", "augmentation", "epochs", "key"]
+    print(tabulate(rows, headers=headers, disable_numparse=True))
+    print(f"{options.what} {base.name}; {name} is that of a trial's last epoch")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(__doc__, PRESETS, experiment, add_options=add_options))

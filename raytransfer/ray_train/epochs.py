@@ -1,0 +1,175 @@
+"""The epochs of a pretraining, alone or as one of several processes; rank 0 writes to the storage.
+
+No Ray in here: who calls it says where reports and what to go on from are kept.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raytransfer.data import Images
+from raytransfer.models import CorruptCheckpointError, read_meta, save_encoder
+from raytransfer.results import (
+    PretrainingUnit,
+    ScoringUnit,
+    Storage,
+    git_sha,
+    library_versions,
+    result_row,
+    signals,
+)
+from raytransfer.training.live_scoring import score_in_training
+from raytransfer.training.pretraining import Pretraining
+
+STATE = "state.pt"
+
+Report = Callable[[dict[str, Any], Path | None], None]
+"""Takes an epoch's metrics and, of rank 0 and from epoch 1, a folder with `STATE`, to go on from."""
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """Return the state of a pretraining from a folder that was reported."""
+    state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+    return state
+
+
+def train_unit(
+    unit: PretrainingUnit,
+    training: Pretraining,
+    storage: Storage,
+    targets: Mapping[str, Images],
+    *,
+    num_processes: int,
+    state: dict[str, Any] | None,
+    report: Report,
+) -> None:
+    """Train a unit to its end.
+
+    Args:
+        unit: The pretraining.
+        training: Its loop, that has not begun.
+        storage: Where the series and the ledger are.
+        targets: Dataset -> images that every epoch's encoder is scored on; may be empty.
+        num_processes: How many train together.
+        state: To go on from; not used where the series or the scores up to it have a gap. None to begin.
+        report: Told of every epoch, the untrained epoch 0 only where there are targets.
+    """
+    epochs = _Epochs(unit, storage, training, targets, num_processes)
+    if state is not None and epochs.goes_on(state):
+        training.load_state_dict(state)
+    elif targets or 0 in unit.recipe.series:
+        found = epochs.finish(training.evaluate(), seconds=0.0)
+        if targets:
+            report(found, None)
+    while training.epoch < unit.recipe.epochs:
+        started = time.monotonic()
+        metrics = {**training.train_epoch(), **training.evaluate()}
+        with tempfile.TemporaryDirectory() as folder:
+            found = epochs.finish(metrics, seconds=time.monotonic() - started)
+            if training.rank == 0:
+                torch.save(training.state_dict(), Path(folder) / STATE)
+            report(found, Path(folder) if training.rank == 0 else None)
+
+
+class _Epochs:
+    """What is made of each epoch of a pretraining: an encoder, scores, a ledger row, a report."""
+
+    def __init__(
+        self,
+        unit: PretrainingUnit,
+        storage: Storage,
+        training: Pretraining,
+        targets: Mapping[str, Images],
+        num_processes: int,
+    ) -> None:
+        self._unit, self._storage, self._training, self._targets = unit, storage, training, targets
+        self._num_processes = num_processes
+        self._series = storage.series(unit.encoder, unit.scheme)
+
+    def goes_on(self, state: Mapping[str, Any]) -> bool:
+        """Return whether nothing is missing of the epochs up to a state."""
+        try:
+            for epoch in self._unit.recipe.series:
+                if epoch <= state["epoch"]:
+                    read_meta(self._series.path(epoch))
+            return self._are_scored(state["epoch"])
+        except CorruptCheckpointError:
+            return False
+
+    def _are_scored(self, last: int) -> bool:
+        """Return whether all epochs up to the last are scored on all targets."""
+        if not self._targets:
+            return True
+        ledger, unit = self._storage.ledger, self._unit
+        encoders = {0: read_meta(self._series.path(0))["encoder_sha256"]}
+        for row in ledger.read("pretraining", unit.epoch_keys()).to_pylist():
+            encoders[row["epoch"]] = row["encoder_sha256"]
+        return all(
+            ledger.has("robustness", scoring.key)
+            for epoch in range(last + 1)
+            for scoring in unit.scorings(epoch, encoders.get(epoch, ""))
+        )
+
+    def finish(self, metrics: dict[str, float], *, seconds: float) -> dict[str, float]:
+        """Keep the encoder, score it, write the ledger's rows (rank 0); return what is reported."""
+        epoch, sha256 = self._training.epoch, self._keep(metrics)
+        started = time.monotonic()
+        scored = [self._score(unit) for unit in self._unit.scorings(epoch, sha256)] if self._targets else []
+        seconds += time.monotonic() - started
+        if self._training.rank == 0 and epoch > 0:  # last, because it says that the epoch is whole
+            row = result_row(
+                key=self._unit.epoch_key(epoch), settings=self._unit.settings, seconds=seconds,
+                encoder=self._unit.encoder, scheme=self._unit.scheme, epoch=epoch, encoder_sha256=sha256,
+                pretraining=self._unit.key, source=self._unit.study.source.name, **metrics,
+            )  # fmt: skip
+            self._storage.ledger.append("pretraining", row)
+        return {"epoch": epoch, **metrics, **(signals(scored) if scored else {})}
+
+    def _score(self, unit: ScoringUnit) -> tuple[ScoringUnit, list[dict[str, Any]]]:
+        started = time.monotonic()
+        found = score_in_training(
+            self._training.encoder,
+            self._targets[unit.dataset],
+            unit.study.robustness,
+            precision=unit.precision,
+            device=self._training.device,
+            rank=self._training.rank,
+            num_processes=self._num_processes,
+        )
+        scores = [asdict(score) for score in found]
+        if self._training.rank == 0:
+            row = result_row(
+                key=unit.key, settings=unit.settings, seconds=time.monotonic() - started,
+                encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
+                encoder_sha256=unit.encoder_sha256, scores=scores,
+            )  # fmt: skip
+            self._storage.ledger.append("robustness", row)
+        return unit, scores
+
+    def _keep(self, metrics: dict[str, float]) -> str:
+        """Save the encoder where it is wanted (rank 0); return its SHA-256, empty where it is not kept.
+
+        Any epoch may be chosen by what comes later: encoders outside the series wait beside it.
+        """
+        epoch, unit = self._training.epoch, self._unit
+        in_series = epoch in unit.recipe.series or epoch == 0
+        if self._training.rank != 0 or not (in_series or self._targets):
+            return ""
+        path = (self._series if in_series else self._storage.unsettled(unit.key)).path(epoch)
+        meta = {
+            "epoch": epoch,
+            "scheme": unit.scheme,
+            "source": unit.study.source.name,
+            "image_size": unit.study.source.image_size,
+            "accuracy": {name: metrics[name] for name in ("val/top1", "val/top5")},
+            "pretraining": unit.key,
+            "settings": unit.settings,
+            "git_sha": git_sha(),
+            "versions": library_versions(),
+        }
+        return save_encoder(path, self._training.encoder, meta)

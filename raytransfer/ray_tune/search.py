@@ -1,0 +1,286 @@
+"""Search of training settings with Optuna under Tune; what trials find is in the ledger and in MLflow.
+
+Optuna's study is a database in the storage. A trial that an interruption left open is tried again with the
+same settings, and goes on from what is recorded of it. Trials are processes of their own, several at a time,
+which keeps more devices busy than several workers per pretraining would.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
+
+import optuna
+import ray
+import torch
+from optuna.trial import TrialState
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from raytransfer.config import digest
+from raytransfer.data import ClassificationData, Images, load_source, load_target
+from raytransfer.ray_train.epochs import STATE, read_state, train_unit
+from raytransfer.ray_tune.live_pretraining import recorded_reports, targets_in_store
+from raytransfer.ray_tune.progress import ProgressBar
+from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
+from raytransfer.ray_tune.trial import TrialRun
+from raytransfer.results import SIGNAL, DownstreamUnit, PretrainingUnit, Storage
+from raytransfer.tracking import RunRecord, Tracker, downstream_record
+from raytransfer.training.pretraining import Pretraining
+
+INTERRUPTED = "interrupted"
+Unit = PretrainingUnit | DownstreamUnit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A trial of a search.
+
+    Attributes:
+        settings: learning_rate, weight_decay and augmentation.
+        value: The objective after its last epoch; None where it failed.
+        epochs: Epochs it was given.
+        key: Key of its results in the ledger and in MLflow.
+    """
+
+    settings: Mapping[str, float]
+    value: float | None
+    epochs: int
+    key: str
+
+
+def with_settings(base: Unit, settings: Mapping[str, float]) -> Unit:
+    """Return a unit with a search's settings.
+
+    Args:
+        base: The unit that is varied.
+        settings: "learning_rate", "weight_decay" and "augmentation", the last a factor in [0, 1] on the
+            strength of the random changes to images: of a pretraining the setting of that name, of a
+            downstream trial the largest rotation and the probability of the flip.
+    """
+    rate, decay, strength = (settings[n] for n in ("learning_rate", "weight_decay", "augmentation"))
+    if isinstance(base, PretrainingUnit):
+        recipe = base.recipe
+        varied = replace(
+            recipe, learning_rate=rate, weight_decay=decay, augmentation=strength,
+            series=(0, recipe.epochs), num_workers=1,
+        )  # fmt: skip
+        return replace(base, study=replace(base.study, pretraining=varied, reference_recipes=False))
+    config = base.study.downstream
+    changed = replace(
+        config,
+        learning_rate=rate,
+        weight_decay=decay,
+        rotation=strength * config.rotation,
+        flip=strength * config.flip,
+    )
+    return replace(base, study=replace(base.study, downstream=changed))
+
+
+def _space(base: Unit) -> dict[str, Any]:
+    """Return where settings are searched: within a factor of ten around the unit's own."""
+    config = base.recipe if isinstance(base, PretrainingUnit) else base.study.downstream
+    decay = config.weight_decay or 1e-3
+    return {
+        "learning_rate": tune.loguniform(config.learning_rate / 10, config.learning_rate * 10),
+        "weight_decay": tune.loguniform(decay / 10, decay * 10),
+        "augmentation": tune.uniform(0.0, 1.0),
+    }
+
+
+def _apart(storage: Storage, unit: PretrainingUnit) -> Storage:
+    """Return where a trial's encoders are: the series of the study must not see them."""
+    return storage.apart(f"search/{unit.key}")
+
+
+def _search_trial(config: dict[str, float], job: Mapping[str, Any]) -> None:
+    """Run one trial (in its process).
+
+    Args:
+        config: The settings.
+        job: "base", "storage", and references: "data", and of a pretraining "targets" by dataset.
+    """
+    unit, storage = with_settings(job["base"], config), job["storage"]
+    if isinstance(unit, PretrainingUnit):
+        targets = {name: ray.get(images) for name, images in job["targets"].items()}
+        _pretrain(unit, _apart(storage, unit), ray.get(job["data"]), targets)
+        return
+    for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
+        for epoch in row["history"]:
+            tune.report(epoch)
+        return
+    trial = TrialRun(unit, ray.get(job["data"]), storage)
+    for _ in range(unit.study.downstream.epochs):
+        tune.report(trial.step())
+
+
+def _pretrain(
+    unit: PretrainingUnit, storage: Storage, data: ClassificationData, targets: Mapping[str, Images]
+) -> None:
+    """Report what is recorded, then train on, in this process."""
+    for found in recorded_reports(unit, storage, scored=bool(targets)):
+        tune.report(found)
+    kept = storage.pretraining_run(unit.key)
+    kept.mkdir(parents=True, exist_ok=True)
+
+    def report(metrics: dict[str, Any], folder: Path | None) -> None:
+        if folder is not None:
+            shutil.copy(folder / STATE, kept / f"{STATE}.partial")
+            (kept / f"{STATE}.partial").replace(kept / STATE)
+        tune.report(metrics)
+
+    resources = unit.study.resources
+    training = Pretraining(
+        unit.encoder,
+        unit.scheme,
+        unit.recipe,
+        data,
+        device="cuda" if resources.gpu_pretraining and torch.cuda.is_available() else "cpu",
+        loader_workers=resources.loader_workers,
+    )
+    state = read_state(kept) if (kept / STATE).exists() else None
+    train_unit(unit, training, storage, targets, num_processes=1, state=state, report=report)
+
+
+def _resumed(study: optuna.Study) -> int:
+    """Queue again what an interruption left open; return how many trials are finished."""
+    interrupted = list(study.user_attrs.get(INTERRUPTED, []))
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.set_user_attr(INTERRUPTED, interrupted := [*interrupted, trial.number])
+        if trial.params:
+            study.enqueue_trial(trial.params)
+    return sum(trial.state.is_finished() for trial in study.trials) - len(interrupted)
+
+
+def search(
+    base: Unit,
+    storage: Storage,
+    tracker: Tracker,
+    *,
+    objective: str,
+    trials: int,
+    scheduler: TrialScheduler,
+) -> list[Found]:
+    """Search for the settings with the highest objective.
+
+    Args:
+        base: The unit whose settings are varied.
+        storage: Where the ledger, the trials' encoders and Optuna's study are.
+        tracker: Where runs are shown.
+        objective: What trials report every epoch, for example "robustness"; its last value counts.
+        trials: How many settings are tried, those of earlier calls included.
+        scheduler: Stops trials.
+
+    Returns:
+        All trials, the best first, those that failed last.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the same call goes on from there.
+    """
+    folder = storage.root / "search"
+    folder.mkdir(exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    database = optuna.storages.RDBStorage(f"sqlite:///{folder}/optuna.db")
+    name = f"{objective.replace('/', '-')}-{digest(base.settings)}"
+    study = optuna.create_study(storage=database, study_name=name, direction="maximize", load_if_exists=True)
+    finished = _resumed(study)
+    if finished < trials:
+        _tune(base, storage, tracker, objective, trials - finished, scheduler, (database, name, finished))
+    found = [
+        _found(base, storage, trial)
+        for trial in study.trials
+        if trial.state.is_finished() and (trial.number not in study.user_attrs.get(INTERRUPTED, []))
+    ]
+    return sorted(found, key=lambda of: -float("inf") if of.value is None else of.value, reverse=True)
+
+
+def _found(base: Unit, storage: Storage, trial: optuna.trial.FrozenTrial) -> Found:
+    unit = with_settings(base, trial.params)
+    if isinstance(unit, PretrainingUnit):
+        epochs = storage.ledger.read("pretraining", unit.epoch_keys()).num_rows
+    else:
+        done = storage.ledger.has("downstream", unit.key)
+        epochs = unit.study.downstream.epochs if done else max(trial.intermediate_values, default=0) + 1
+    return Found(settings=trial.params, value=trial.value, epochs=epochs, key=unit.key)
+
+
+def _tune(
+    base: Unit,
+    storage: Storage,
+    tracker: Tracker,
+    objective: str,
+    trials: int,
+    scheduler: TrialScheduler,
+    optuna_study: tuple[optuna.storages.RDBStorage, str, int],
+) -> None:
+    """Run Tune on so many trials more."""
+    study = base.study
+    job: dict[str, Any] = {"base": base, "storage": storage}
+    if isinstance(base, PretrainingUnit):
+        targets = targets_in_store(study) if objective == SIGNAL else {}
+        job.update(data=ray.put(load_source(study.source)), targets=targets)
+        resources = {"cpu": study.resources.cpus_per_worker, "gpu": float(study.resources.gpu_pretraining)}
+    else:
+        job["data"] = ray.put(load_target(base.configuration.dataset, study.target))
+        resources = {"cpu": study.resources.cpus_per_trial, "gpu": study.resources.gpus_per_trial}
+
+    def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
+        unit = with_settings(base, config)
+        if isinstance(unit, PretrainingUnit):
+            return reported_pretraining(unit, _apart(storage, unit), history)
+        return downstream_record(unit, storage, history)
+
+    def end(config: dict[str, Any], record: RunRecord) -> None:
+        unit = with_settings(base, config)
+        if isinstance(unit, PretrainingUnit):
+            shutil.rmtree(_apart(storage, unit).pretraining_run(unit.key), ignore_errors=True)
+        last, whole = max(record.epochs, default=0), _epochs(unit)
+        if last >= whole:
+            tracker.publish(record)
+        else:
+            tracker.stop(record, f"search for {objective}: stopped at epoch {last} of {whole}")
+
+    database, name, finished = optuna_study
+    tuner = tune.Tuner(
+        tune.with_resources(tune.with_parameters(_search_trial, job=job), resources),
+        param_space=_space(base),
+        tune_config=tune.TuneConfig(
+            metric=objective,
+            mode="max",
+            # a seed that moves on, or a search that is gone on with draws the same settings again
+            search_alg=OptunaSearch(storage=database, study_name=name, seed=finished),
+            scheduler=scheduler,
+            num_samples=trials,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=datetime.now(UTC).strftime("search-%Y%m%d-%H%M%S"),
+            storage_path=str(storage.ray / "search"),
+            callbacks=[TrackTrials(record, tracker, end=end)],
+            progress_reporter=ProgressBar(
+                trials, title="search", describe=lambda found: _best(found, objective)
+            ),
+            verbose=1,
+        ),
+    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a setting that fails is a result
+    if was_interrupted(tuner.fit(), trials):
+        raise KeyboardInterrupt
+
+
+def _epochs(unit: Unit) -> int:
+    return unit.recipe.epochs if isinstance(unit, PretrainingUnit) else unit.study.downstream.epochs
+
+
+def _best(trials: Sequence[Trial], objective: str) -> str:
+    values = [t.last_result[objective] for t in trials if t.is_finished() and objective in t.last_result]
+    return f"best {objective} {max(values):.3f}" if values else ""

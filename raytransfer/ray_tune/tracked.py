@@ -1,0 +1,76 @@
+"""Tune's trials as MLflow runs, epoch by epoch; the driver is the only writer."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.experiment import Trial
+
+from raytransfer.results import SIGNAL, PretrainingUnit, Storage
+from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record
+
+Record = Callable[[dict[str, Any], Sequence[dict[str, Any]]], RunRecord]
+"""Makes a trial's record of its config and its results so far."""
+
+
+class TrackTrials(tune.Callback):
+    """Publishes every result of every trial, and what failed.
+
+    Args:
+        record: See `Record`.
+        tracker: Where runs are shown.
+        end: Ends the run of a trial that has ended, of its config and its record; by default nobody does.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        tracker: Tracker,
+        *,
+        end: Callable[[dict[str, Any], RunRecord], None] = lambda config, record: None,
+    ) -> None:
+        self._record, self._tracker, self._end = record, tracker, end
+        self._history: dict[str, list[dict[str, Any]]] = {}
+
+    def _of(self, trial: Trial) -> RunRecord:
+        return self._record(trial.config, self._history.get(trial.trial_id, []))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Publish one more epoch."""
+        self._history.setdefault(trial.trial_id, []).append(result)
+        self._tracker.publish(self._of(trial), finished=False)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """End the run."""
+        self._end(trial.config, self._of(trial))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say why a trial failed."""
+        error = Path(trial.error_file).read_text()  # `get_error()` has it only once it is synchronised
+        self._tracker.fail(self._of(trial), error.strip().splitlines()[-1])
+
+
+def was_interrupted(results: tune.ResultGrid, expected: int) -> bool:
+    """Return whether Tune returned before all trials had ended, as it does after Ctrl-C.
+
+    Args:
+        results: What it returned.
+        expected: Number of trials that there should be.
+    """
+    ended = [result.error is not None or (result.metrics or {}).get("done") for result in results]
+    return sum(map(bool, ended)) < expected
+
+
+def reported_pretraining(
+    unit: PretrainingUnit, storage: Storage, history: Sequence[dict[str, Any]]
+) -> RunRecord:
+    """Return the record of a pretraining from what it reported to Tune."""
+    rows = [result for result in history if set(PRETRAINING_METRICS) <= result.keys()]
+    signals = {
+        result["epoch"]: {name: value for name, value in result.items() if name.startswith(SIGNAL)}
+        for result in history
+    }
+    return pretraining_record(unit, storage, rows, signals=signals)
