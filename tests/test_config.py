@@ -55,6 +55,7 @@ def test_overrides_reach_nested_settings_and_leave_the_original_alone() -> None:
         ("pretraining.batch_size=63", "pretraining.batch_size must be a multiple of num_workers=2"),
         ("pretraining.chunk_size=-1", "pretraining.chunk_size must be at least 0"),
         ("pretraining.stochastic_depth=1.0", "pretraining.stochastic_depth must be in [0, 1)"),
+        ("pretraining.augmentation=1.5", "pretraining.augmentation must be in [0, 1]"),
         ("resources.loader_workers=-1", "resources.loader_workers must be at least 0"),
         ("source.image_size=70", "source.image_size must be a multiple of 32 "),
         ("target.slice_step=11", "target.slice_step must be between 1 and 10"),

@@ -117,3 +117,27 @@ def test_simple_leaves_batches_alone() -> None:
 def test_an_unknown_scheme_is_named() -> None:
     with pytest.raises(InputError, match="unknown pretraining scheme 'advance': did you mean 'advanced'"):
         image_augmentation("advance", image_size=64)
+
+
+def test_strength_scales_from_nothing_to_the_scheme() -> None:
+    image = _image(64, 64)
+    for scheme in SCHEMES:
+        with seeded(0, cuda=False):
+            unchanged = image_augmentation(scheme, image_size=64, strength=0.0)(image)
+        assert np.array_equal(unchanged.permute(1, 2, 0).numpy(), image)
+        steps = [str(image_augmentation(scheme, image_size=64, strength=s).steps) for s in (0.5, 1.0)]
+        assert "scale=(0.9, 1.0)" in steps[0]
+        assert "scale=(0.8, 1.0), ratio=(0.75, 1.3333333333333333)" in steps[1]
+        assert "p=0.25" in steps[0]
+        assert "p=0.5" in steps[1]
+        assert ("magnitude=4" in steps[0], "magnitude=9" in steps[1]) == (scheme == "advanced",) * 2
+    images = torch.rand(6, 3, 24, 24)
+    with seeded(0, cuda=False):
+        mixed, labels = batch_augmentation("advanced", num_classes=CLASSES, strength=0.0)(
+            images.clone(), torch.arange(6) % CLASSES
+        )
+    assert torch.equal(mixed, images)
+    assert torch.equal(labels.argmax(1), torch.arange(6) % CLASSES)
+    half, _ = _mixed(batch_augmentation("advanced", num_classes=CLASSES, strength=0.5))
+    erased = sum(bool((image == 0).any()) for image in half)
+    assert erased == pytest.approx(0.125 * 400, abs=25)

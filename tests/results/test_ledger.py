@@ -14,7 +14,7 @@ from raytransfer.results import DamagedLedgerError, Ledger, result_row
 def _row(key: str = "a-1", **changes: object) -> dict:
     row = result_row(
         key=key, settings={"seed": 0}, seconds=1.5, encoder="unet-micro", scheme="simple", epoch=2,
-        pretraining="unet-micro-simple-0", source="photographs", learning_rate=0.1,
+        pretraining="unet-micro-simple-0", source="photographs", encoder_sha256="", learning_rate=0.1,
         **{"train/loss": 1.0, "train/top1": 0.5, "val/loss": 1.0, "val/top1": 0.5, "val/top5": 0.9},
     )  # fmt: skip
     return {**row, **changes}

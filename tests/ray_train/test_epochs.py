@@ -1,0 +1,141 @@
+"""A pretraining whose every epoch is scored, in this process: what it reports and what the ledger keeps."""
+
+import contextlib
+import math
+import shutil
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from raytransfer.config import PretrainingConfig, SourceConfig, StudyConfig, TargetConfig
+from raytransfer.data import ClassificationData, SegmentationData
+from raytransfer.models import load_encoder
+from raytransfer.ray_train.epochs import read_state, train_unit
+from raytransfer.results import (
+    PretrainingUnit,
+    Storage,
+    judge,
+    live_curves,
+    scored_epochs,
+    signal_names,
+    signals,
+)
+from raytransfer.scheduling import FirstPeak, replay
+from raytransfer.training.pretraining import Pretraining
+from raytransfer.transferability import score_encoder
+
+STUDY = StudyConfig(
+    models=("resnet-unet-micro",),
+    source=SourceConfig(train_per_class=4, val_per_class=2),
+    target=TargetConfig(slice_step=10),
+    pretraining=PretrainingConfig(epochs=3, series=(0, 3), warmup_epochs=1, batch_size=20, num_workers=1),
+)
+UNIT = PretrainingUnit(study=STUDY, encoder="resnet-micro", scheme="simple")
+FULL, FROZEN = "robustness/mni152/full", "robustness/mni152/decoder-only"
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def train(source: ClassificationData, target: SegmentationData):
+    def train(storage: Storage, *, killed_at: int | None = None, live: bool = True) -> list[dict]:
+        kept, reports = storage.root / "state", []
+        state = read_state(kept) if kept.exists() else None
+
+        def report(metrics: dict, folder: Path | None) -> None:
+            reports.append(metrics)
+            if metrics["epoch"] == killed_at:
+                raise Killed
+            if folder is not None:
+                shutil.copytree(folder, kept, dirs_exist_ok=True)
+
+        training = Pretraining(UNIT.encoder, UNIT.scheme, UNIT.recipe, source)
+        targets = {"mni152": target.train_images} if live else {}
+        with contextlib.suppress(Killed):
+            train_unit(UNIT, training, storage, targets, num_processes=1, state=state, report=report)
+        return reports
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Storage:
+    return Storage(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def reports(train, whole: Storage) -> list[dict]:
+    return train(whole)  # after the first time, from the last epoch: no report
+
+
+def test_every_epoch_is_scored_as_score_encoder_does(
+    reports, whole: Storage, target: SegmentationData
+) -> None:
+    assert [report["epoch"] for report in reports] == [0, 1, 2, 3]
+    series, unsettled = whole.series("resnet-micro", "simple"), whole.unsettled(UNIT.key)
+    assert (series.epochs(), unsettled.epochs()) == ([0, 3], [1, 2])
+    scored = scored_epochs(UNIT, whole)
+    for report in reports:
+        epoch = report["epoch"]
+        encoder, meta = load_encoder((series if epoch in (0, 3) else unsettled).path(epoch))
+        (scoring,) = UNIT.scorings(epoch, meta["encoder_sha256"])
+        alone = scoring.chosen_scores([vars(s) for s in score_encoder(encoder, target.train_images)])
+        for name, pooled in ((FULL, False), (FROZEN, True)):
+            assert report[name] == pytest.approx(alone[pooled]["score"], abs=1e-6)
+            assert report[f"{name}_standard_error"] == pytest.approx(
+                alone[pooled]["standard_error"], abs=1e-6
+            )
+        assert report["robustness"] == pytest.approx(fmean([report[FULL], report[FROZEN]]))
+        assert scored[epoch] == {name: v for name, v in report.items() if name.startswith("robustness")}
+    assert {"val/top1", "train/loss"} <= reports[1].keys()
+
+
+def test_curves_are_read_back(whole: Storage) -> None:
+    curves = live_curves(UNIT, whole)
+    assert list(curves) == signal_names(STUDY) == [FULL, FROZEN]
+    for name, curve in curves.items():
+        assert [epoch for epoch, *_ in curve] == [0, 1, 2, 3]
+        (judgement,) = [of for of in judge(UNIT, whole, FirstPeak) if of.signal == name]
+        replayed = replay(FirstPeak(), curve)
+        assert (judgement.epoch, judgement.selected_epoch) == (
+            replayed.stopped_epoch,
+            replayed.selected_epoch,
+        )
+        assert judgement.score == dict((e, s) for e, s, _ in curve)[judgement.selected_epoch]
+
+
+def test_killed_it_goes_on_and_scores_every_epoch_once(train, whole: Storage, tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    assert [r["epoch"] for r in train(storage, killed_at=2)] == [0, 1, 2]  # its state was not kept
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.glob("results/*/*0001*.parquet")}
+    assert [r["epoch"] for r in train(storage)] == [2, 3]
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert live_curves(UNIT, storage) == live_curves(UNIT, whole)
+    assert storage.ledger.read("robustness").num_rows == 4
+    assert storage.ledger.read("pretraining").num_rows == 3
+
+
+def test_where_scores_are_missing_it_starts_over(train, whole: Storage, tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    assert [r["epoch"] for r in train(storage, killed_at=2, live=False)] == [1, 2]
+    assert live_curves(UNIT, storage) == {FULL: [], FROZEN: []}
+    assert [of.epoch for of in judge(UNIT, storage, FirstPeak)] == [None, None]
+    assert [r["epoch"] for r in train(storage)] == [0, 1, 2, 3]
+    assert live_curves(UNIT, storage) == live_curves(UNIT, whole)
+
+
+def test_a_score_that_is_nan_is_not_in_the_mean() -> None:
+    (scoring,) = UNIT.scorings(1, "a")
+    scores = [
+        {
+            "distance": "cosine", "margin": 0.5, "level": 4, "pooled": pooled,
+            "score": score, "standard_error": 0.1,
+        }
+        for pooled, score in ((True, math.nan), (False, 0.25))
+    ]  # fmt: skip
+    found = signals([(scoring, scores)])
+    assert (found["robustness"], found[FULL]) == (0.25, 0.25)
+    assert math.isnan(found[FROZEN])
