@@ -173,7 +173,7 @@ class RobustnessConfig:
     def __post_init__(self) -> None:
         margins = self.margins
         _require(
-            bool(margins) and len(set(margins)) == len(margins) and 0 <= min(margins) <= max(margins) < math.inf,
+            len(set(margins)) == len(margins) > 0 and all(0 <= margin < math.inf for margin in margins),
             "robustness.margins", margins, "at least 0, without repeats",
         )  # fmt: skip
         _require(

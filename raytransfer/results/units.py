@@ -102,7 +102,7 @@ class ScoringUnit:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything the scores depend on; how they are computed in parts and which one chooses is left out."""
+        """Everything the scores depend on: not in what parts they are computed, nor which one chooses."""
         config = self.study.robustness
         return {
             "encoder": self.encoder,
