@@ -125,9 +125,10 @@ def _published(folder: Path) -> list[Curve]:
     return curves(scores, downstream)
 
 
-def _make_output(folder: Path) -> None:
+def _make_output(folder: Path | None) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--output: {folder} cannot be made ({error.strerror})") from error
 
@@ -264,13 +265,15 @@ def main(
         arguments = parser.parse_args(argv)
         if arguments.preset not in presets:
             raise unknown_name("preset", arguments.preset, presets)
-        if published is not None and arguments.output is not None:
-            _make_output(arguments.output)
         if published is not None and arguments.published is not None:
-            return published(_published(arguments.published), arguments.output)
+            found = _published(arguments.published)
+            _make_output(arguments.output)
+            return published(found, arguments.output)
         study = _study(arguments, presets)
         if plan is not None and arguments.dry_run:
             return plan(study)
+        if published is not None:
+            _make_output(arguments.output)
         with _session(arguments, study) as session:
             return experiment(session)
     except (InputError, WorkFailedError) as error:
