@@ -4,10 +4,10 @@ Question: is there a reason to choose parameters of the robustness before scorin
 Command:  python experiments/benchmarks/robustness.py --json robustness.json
 Cost:     half an hour on two CPU cores, most of it for the memory at n = 512.
 Result:   per encoder of the thesis, at 224 px in float32 on the CPU, median and range over repetitions:
-          all_choices_over_forward: all choices (150; 120 for Swin) over 32 images / two bare forward passes over
-          the same images, both in batches of 16;
-          speedup_over_separate: one pass for each choice, reckoned from the time of one choice, drawn anew each
-          repetition, times their number / the pass for all;
+          all_choices_over_forward: all choices (150; 120 for Swin) over 32 images / two bare forward passes
+          over the same images, both in batches of 16;
+          speedup_over_separate: one pass for each choice, reckoned from the time of one choice, drawn anew
+          each repetition, times their number / the pass for all;
           memory_growth_mb: how much higher the peak memory of a process gets when it scores 512 images after
           it has scored 64; images are made when they are asked for, so the dataset itself does not count.
 """
