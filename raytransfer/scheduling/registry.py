@@ -10,9 +10,10 @@ from typing import Any
 
 from raytransfer.config import InputError, unknown_name
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, SignificantFall, StoppingRule
+from raytransfer.scheduling.settled import Settled
 
 RULES: dict[str, type[StoppingRule]] = {
-    rule.name: rule for rule in (BestOfAll, FirstPeak, FixedBudget, SignificantFall)
+    rule.name: rule for rule in (BestOfAll, FirstPeak, FixedBudget, Settled, SignificantFall)
 }
 
 
