@@ -19,9 +19,9 @@ from tabulate import tabulate
 from raytransfer.cli import Session, main
 from raytransfer.config import InputError, StudyConfig
 from raytransfer.data import source_problem, target_problem, training_size
-from raytransfer.ray_tune.grid import train_grid
+from raytransfer.ray_tune.grid import FailedTrial, train_grid
 from raytransfer.report import answers, draw_answers, summary
-from raytransfer.results import configurations, downstream_units
+from raytransfer.results import DownstreamUnit, ScoringUnit, configurations, downstream_units
 from raytransfer.training.cost import seconds_per_image
 
 
@@ -56,24 +56,34 @@ def plan(study: StudyConfig) -> int:
     return 0
 
 
-def experiment(session: Session) -> int:
-    """Make what is missing, from pretraining to the last trial, and print the answer."""
-    storage, tracker = session.storage, session.tracker
+def run(session: Session) -> tuple[list[ScoringUnit], list[DownstreamUnit], list[FailedTrial]]:
+    """Make what is missing, from pretraining to the last trial; return the study's units, and what failed."""
     encoders = pretrain(session)
     trials = downstream_units(session.study, configurations(session.study), encoders)
     if not trials:
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
     scorings = score(session, encoders)
-    failed = train_grid(trials, storage, tracker)
-    found = answers(storage.ledger, scorings, trials)
-    if found:
-        draw_answers(storage.root / "answer.png", found)
-        print(f"\n{summary(found)}\n\nfigure: {storage.root / 'answer.png'}")
-    command, link = tracker.ui_hint()
+    return scorings, trials, train_grid(trials, session.storage, session.tracker)
+
+
+def finish(session: Session, failed: list[FailedTrial]) -> int:
+    """Say where the runs are and which trials failed; return the exit code."""
+    command, link = session.tracker.ui_hint()
     print(f"runs:   {command + ', then open ' if command else ''}{link}")
     for trial in failed:
         print(f"failed: {trial.name}: {trial.reason} ({trial.details})", file=sys.stderr)
     return 1 if failed else 0
+
+
+def experiment(session: Session) -> int:
+    """Make what is missing and print the answer."""
+    scorings, trials, failed = run(session)
+    storage = session.storage
+    found = answers(storage.ledger, scorings, trials)
+    if found:
+        draw_answers(storage.root / "answer.png", found)
+        print(f"\n{summary(found)}\n\nfigure: {storage.root / 'answer.png'}")
+    return finish(session, failed)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,12 @@ from raytransfer.data import check_data, target_problem
 from raytransfer.data.source_augmentation import SCHEMES
 from raytransfer.models import encoder_of, num_levels
 from raytransfer.ray_train.pretraining import series_problem
-from raytransfer.results import Storage, pretraining_units
+from raytransfer.results import Curve, Storage, curves, pretraining_units, read_published
 from raytransfer.tracking import Tracker
 from raytransfer.transferability import DISTANCES
 
 WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
+PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,13 @@ class Session:
         study: The resolved settings.
         storage: Where results are.
         tracker: Where runs are shown.
+        output: Folder for tables that the user asked for, there already; None without `--output`.
     """
 
     study: StudyConfig
     storage: Storage
     tracker: Tracker
+    output: Path | None = None
 
 
 Presets = Mapping[str, Callable[[], StudyConfig]]
@@ -59,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; {self.prog} --help lists the options")
 
 
-def _parser(doc: str, presets: Presets, *, can_plan: bool) -> argparse.ArgumentParser:
+def _parser(doc: str, presets: Presets, *, can_plan: bool, reads_published: bool) -> argparse.ArgumentParser:
     settings = "\n".join(
         f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets["demo"]())
     )
@@ -99,7 +102,34 @@ def _parser(doc: str, presets: Presets, *, can_plan: bool) -> argparse.ArgumentP
     )
     if can_plan:
         add("--dry-run", action="store_true", help="list what would be done and what it costs, and stop")
+    if reads_published:
+        add(
+            "--published",
+            type=Path,
+            metavar="DIR",
+            help=f"work on the thesis's published tables, {' and '.join(PUBLISHED_FILES)} of this folder, "
+            "instead of a study: needs no Ray and no storage",
+        )
+        add("--output", type=Path, metavar="DIR", help="folder to write the tables into as CSV")
     return parser
+
+
+def _published(folder: Path) -> list[Curve]:
+    """Read the curves of the thesis's published tables."""
+    if not folder.is_dir():
+        raise InputError(f"--published: there is no folder {folder}")
+    for name in PUBLISHED_FILES:
+        if not (folder / name).is_file():
+            raise InputError(f"--published: there is no file {folder / name}")
+    scores, downstream = read_published(*(folder / name for name in PUBLISHED_FILES))
+    return curves(scores, downstream)
+
+
+def _make_output(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output: {folder} cannot be made ({error.strerror})") from error
 
 
 def _check_names(study: StudyConfig) -> None:
@@ -162,8 +192,6 @@ def _check_room(study: StudyConfig) -> None:
 
 
 def _study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
-    if arguments.preset not in presets:
-        raise unknown_name("preset", arguments.preset, presets)
     study = with_overrides(presets[arguments.preset](), arguments.set)
     _check_names(study)
     return study
@@ -202,7 +230,8 @@ def _session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Sess
         artifact_root=storage.root / "mlartifacts",
     )
     with closing(tracker), _cluster(arguments.address, study):
-        yield Session(study=study, storage=storage, tracker=tracker)
+        output = getattr(arguments, "output", None)
+        yield Session(study=study, storage=storage, tracker=tracker, output=output)
 
 
 def main(
@@ -212,6 +241,7 @@ def main(
     argv: Sequence[str] | None = None,
     *,
     plan: Callable[[StudyConfig], int] | None = None,
+    published: Callable[[list[Curve], Path | None], int] | None = None,
 ) -> int:
     """Run an experiment from the command line.
 
@@ -221,6 +251,8 @@ def main(
         experiment: Does the work and returns the exit code.
         argv: The command line; the process's where None.
         plan: What `--dry-run` does; without it there is no such option.
+        published: What `--published` does with the published curves and the folder of `--output`; without it
+            there are no such options.
 
     Returns:
         The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
@@ -228,7 +260,14 @@ def main(
     """
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
-        arguments = _parser(doc, presets, can_plan=plan is not None).parse_args(argv)
+        parser = _parser(doc, presets, can_plan=plan is not None, reads_published=published is not None)
+        arguments = parser.parse_args(argv)
+        if arguments.preset not in presets:
+            raise unknown_name("preset", arguments.preset, presets)
+        if published is not None and arguments.output is not None:
+            _make_output(arguments.output)
+        if published is not None and arguments.published is not None:
+            return published(_published(arguments.published), arguments.output)
         study = _study(arguments, presets)
         if plan is not None and arguments.dry_run:
             return plan(study)

@@ -10,6 +10,7 @@ from functools import cached_property
 from statistics import stdev
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -77,11 +78,31 @@ class Curve:
         """Return (epoch, score) pairs, what stopping rules take."""
         return list(zip(self.epochs, self.scores[choice], strict=True))
 
+    @cached_property
+    def _tis(self) -> dict[int, float]:
+        choices = np.eye(len(self.epochs)).tolist()
+        return {
+            e: transferability_indicator_score(c, self.dice)
+            for e, c in zip(self.epochs, choices, strict=True)
+        }
+
     def tis(self, epoch: int | None) -> float:
         """Return the TIS of taking this epoch's checkpoint; NaN where there is none."""
-        if epoch not in self.epochs:
-            return math.nan
-        return transferability_indicator_score([float(e == epoch) for e in self.epochs], self.dice)
+        return math.nan if epoch is None else self._tis.get(epoch, math.nan)
+
+    @cached_property
+    def _seed_tis(self) -> dict[int, tuple[float, ...]]:
+        by_seed = np.array(list(zip(*self.performances, strict=False)))
+        relative = (by_seed / by_seed.max(1, keepdims=True)).T
+        return {e: tuple(seeds) for e, seeds in zip(self.epochs, relative.tolist(), strict=True)}
+
+    def seed_tis(self, epoch: int | None) -> tuple[float, ...]:
+        """Return the TIS by the Dice of each seed alone, the best checkpoint being that seed's best.
+
+        Where checkpoints have different numbers of seeds, the smallest counts.
+        """
+        nothing = (math.nan,) * min(map(len, self.performances))
+        return nothing if epoch is None else self._seed_tis.get(epoch, nothing)
 
 
 def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:

@@ -18,7 +18,9 @@ import io
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -178,8 +180,14 @@ def _first(mask: pa.Array) -> int:
     return int(np.flatnonzero(mask.fill_null(False).to_numpy(zero_copy_only=False))[0])
 
 
-def _normalized(dataset: str) -> str:
-    return re.sub(r"[\W_]", "", dataset.casefold()).removesuffix("dataset")
+def _dataset(spelled: str) -> str:
+    """Return this project's name of a data set: case, punctuation and a trailing "Dataset" do not matter."""
+    plain = _plain(spelled)
+    return {**{_plain(name): name for name in TARGETS}, **DATASET_ALIASES}.get(plain, plain)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", name.casefold()).removesuffix("dataset")
 
 
 def _dataset_names(file: _Csv, other: _Csv) -> dict[str, str]:
@@ -188,19 +196,17 @@ def _dataset_names(file: _Csv, other: _Csv) -> dict[str, str]:
     Raises:
         InputError: The other file does not have one.
     """
-    known = {_normalized(name): name for name in TARGETS} | DATASET_ALIASES
-    elsewhere = {_normalized(name): name for name in other.text["dataset"].unique().to_pylist()}
-    names = {}
-    for spelled in file.text["dataset"].unique().to_pylist():
-        name = _normalized(spelled)
+    elsewhere = {_dataset(spelled): spelled for spelled in other.text["dataset"].unique().to_pylist()}
+    names = {spelled: _dataset(spelled) for spelled in file.text["dataset"].unique().to_pylist()}
+    for spelled, name in names.items():
         if not name or name not in elsewhere:
-            index = pc.index(file.text["dataset"], spelled).as_py()
             near = difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.4)
             hint = f"did you mean {elsewhere[near[0]]!r}?" if near else f"it has {sorted(elsewhere.values())}"
             raise file.problem(
-                index, "dataset", f"unknown data set {spelled!r}: {other.path} has none of that name; {hint}"
+                pc.index(file.text["dataset"], spelled).as_py(),
+                "dataset",
+                f"unknown data set {spelled!r}: {other.path} has none of that name; {hint}",
             )
-        names[spelled] = known.get(name, name)
     return names
 
 
@@ -281,66 +287,64 @@ def _distinct(table: pa.Table) -> pa.Table:
     return groups.rename_columns([*table.column_names, "row"])
 
 
-def _epochs(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], tuple[frozenset[int], int]]:
-    """Return key -> (its epochs, its first row)."""
-    groups = table.group_by(list(keys), use_threads=False).aggregate([("epoch", "list"), ("row", "min")])
-    *columns, epochs, rows = (column.to_pylist() for column in groups.columns)
-    return {
-        key: (frozenset(of), row)
-        for key, of, row in zip(zip(*columns, strict=True), epochs, rows, strict=True)
-    }
+Series = dict[tuple[Any, ...], dict[int, int]]
+"""Key -> epoch -> the first row that has it."""
 
 
-def _named(epochs: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(epochs)))
+def _series(table: pa.Table, keys: Sequence[str]) -> Series:
+    names = [*keys, "epoch"]
+    groups = table.group_by(names, use_threads=False).aggregate([("row", "min")])
+    found: Series = {}
+    for *key, epoch, row in zip(*(groups[name].to_pylist() for name in (*names, "row_min")), strict=True):
+        found.setdefault(tuple(key), {})[epoch] = row
+    return found
 
 
 def _check_choices(file: _Csv, scores: pa.Table) -> None:
-    """Raise InputError where a parameter choice lacks a checkpoint that others of its pretraining have."""
-    series = _epochs(scores, ["dataset", "encoder", "scheme"])
-    choices = _epochs(
-        scores, ["dataset", "encoder", "scheme", "distance", "margin", "level", "pooled"]
-    )  # fmt: skip
-    for key, (epochs, row) in choices.items():
-        missing = series[key[:3]][0] - epochs
-        if missing:
-            raise InputError(
-                f"{file.path}: column {SCORE_EPOCH!r}: {_named(missing)} is missing for "
-                f"{file.cells(row, SCORE_KEY)} (which begins in row {file.row(row)}), other choices have it"
-            )
+    """Raise InputError where the parameter choices of a pretraining do not have the same checkpoints."""
+    choices = _series(scores, ["dataset", "encoder", "scheme", "distance", "margin", "level", "pooled"])
+    siblings: dict[tuple[Any, ...], list[dict[int, int]]] = {}
+    for key, epochs in choices.items():
+        siblings.setdefault(key[:3], []).append(epochs)
+    for series in siblings.values():
+        counts = Counter(epoch for epochs in series for epoch in epochs)
+        rare = min(counts, key=lambda epoch: counts[epoch])
+        if counts[rare] == len(series):
+            continue
+        if counts[rare] <= len(series) / 2:
+            row = min(epochs[rare] for epochs in series if rare in epochs)
+            says = f"{rare} is there for {counts[rare]} of {len(series)} parameter choices only"
+            raise file.problem(row, SCORE_EPOCH, says)
+        row = min(min(epochs.values()) for epochs in series if rare not in epochs)
+        raise InputError(
+            f"{file.path}: column {SCORE_EPOCH!r}: {rare} is missing for {file.cells(row, SCORE_KEY)} (which "
+            f"begins in row {file.row(row)}), other parameter choices have it"
+        )
 
 
 def _check_trials(file: _Csv, trials: pa.Table, score_file: _Csv, scores: pa.Table) -> None:
     """Raise InputError where the two files do not speak of the same checkpoints."""
-    scored = _epochs(scores, ["dataset", "encoder", "scheme"])
-    trained = _epochs(trials, ["dataset", "encoder", "scheme", "mode"])
-    untrained = {(d, e, mode) for (d, e, _, mode), (epochs, _) in trained.items() if 0 in epochs}
+    scored = _series(scores, ["dataset", "encoder", "scheme"])
+    trained = _series(trials, ["dataset", "encoder", "scheme", "mode"])
+    for (dataset, encoder, scheme, _), epochs in trained.items():
+        with_scores = scored.get((dataset, encoder, scheme), {})
+        for epoch in sorted(epochs.keys() - with_scores.keys()):
+            if epoch > 0 or with_scores:  # else a scheme stands for its untrained encoders only
+                rows = [score_file.row(row) for row in with_scores.values()]
+                near = f", those of others begin in row {min(rows)}" if rows else ""
+                says = f"{score_file.path} has no scores of this checkpoint ({epoch}){near}"
+                raise file.problem(epochs[epoch], TRIAL_EPOCH, says)
+    untrained = {(d, e, mode) for (d, e, _, mode), epochs in trained.items() if 0 in epochs}
     modes = sorted({mode for *_, mode in trained})
-    for (dataset, encoder, scheme), (epochs, row) in scored.items():
-        for mode in modes:
-            have, at = trained.get((dataset, encoder, scheme, mode), (frozenset(), None))
-            have |= {0} if (dataset, encoder, mode) in untrained else set()
-            if at is None:
-                raise InputError(
-                    f"{file.path}: column {TRIAL_EPOCH!r}: no training ({mode}) of what row "
-                    f"{score_file.row(row)} of {score_file.path} scores: "
-                    f"{score_file.cells(row, ('dataset', 'encoder', 'pretraining_scheme'))}"
-                )
-            if missing := epochs - have:
-                raise InputError(
-                    f"{file.path}: column {TRIAL_EPOCH!r}: {_named(missing)} is missing for "
-                    f"{file.cells(at, TRIAL_KEY)} (which begins in row {file.row(at)}), "
-                    f"{score_file.path} scores it"
-                )
-    for (dataset, encoder, scheme, _), (epochs, row) in trained.items():
-        have, at = scored.get((dataset, encoder, scheme), (frozenset(), None))
-        missing = epochs - have
-        # A scheme may stand for its untrained encoders only; they serve the others.
-        if missing and not (at is None and epochs == {0}):
-            near = "" if at is None else f" (scores of it begin in row {score_file.row(at)})"
+    for ((dataset, encoder, scheme), epochs), mode in product(scored.items(), modes):
+        have = trained.get((dataset, encoder, scheme, mode), {})
+        shared = {0} if (dataset, encoder, mode) in untrained else set()
+        for epoch in sorted(epochs.keys() - have.keys() - shared):
+            which = score_file.cells(epochs[epoch], ("dataset", "encoder", "pretraining_scheme"))
+            near = f", others of it begin in row {file.row(min(have.values()))}" if have else ""
             raise InputError(
-                f"{score_file.path}: column {SCORE_EPOCH!r}: {_named(missing)} is missing{near} for "
-                f"{file.cells(row, TRIAL_KEY)}, trained in row {file.row(row)} of {file.path} and on"
+                f"{file.path}: column {TRIAL_EPOCH!r}: no training ({mode}) of checkpoint {epoch} of {which}"
+                f", which row {score_file.row(epochs[epoch])} of {score_file.path} scores{near}"
             )
 
 
@@ -372,10 +376,12 @@ def read_published(
     trial_file.check_end()
     numbered = scores.append_column("row", pa.array(np.arange(scores.num_rows)))
     choice = ["dataset", "encoder", "scheme", "epoch", "distance", "margin", "level", "pooled"]
-    _check_unique(score_file, numbered, choice, f"{', '.join(SCORE_KEY)} and {SCORE_EPOCH} are the same")
+    _check_unique(
+        score_file, numbered, choice, "the same checkpoint and parameters (all columns but 'robustness')"
+    )
     distinct = _distinct(trials)
     trial = ["model", "dataset", "scheme", "mode", "epoch", "seed"]
-    _check_unique(trial_file, distinct, trial, "the same seed of the same training, with other results")
+    _check_unique(trial_file, distinct, trial, "the same training and 'seed' with other results")
     _check_choices(score_file, numbered)
     _check_trials(trial_file, distinct, score_file, numbered)
     return scores, trials

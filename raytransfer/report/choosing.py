@@ -1,0 +1,172 @@
+"""How good it is to choose checkpoints in some way: TIS over configurations, with its uncertainty.
+
+A configuration is a recorded curve: model, dataset, scheme and mode.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raytransfer.config import MODES
+from raytransfer.results import Choice, Curve
+from raytransfer.scheduling import StoppingRule, replay
+
+Array = NDArray[np.float64]
+ALL = "all"
+
+
+class Setting(NamedTuple):
+    """Parameters of the indicator for both modes; the defaults are the thesis's.
+
+    Attributes:
+        distance: "cosine", "l2" or "pearson".
+        margin: Margin of the hinge.
+        level: Encoder level from the end, -1 the deepest.
+        pooled: Modes in which representations are averaged over space.
+    """
+
+    distance: str = "cosine"
+    margin: float = 0.5
+    level: int = -2
+    pooled: tuple[str, ...] = ("decoder-only",)
+
+    def choice(self, mode: str) -> Choice:
+        """Return the parameters in a mode."""
+        return Choice(self.distance, self.margin, self.level, mode in self.pooled)
+
+
+POOLINGS = {("decoder-only",): "decoder-only", MODES: "always", (): "never", ("full",): "full"}
+"""Modes in which representations are averaged over space -> what that is called."""
+
+
+def values(curves: Sequence[Curve], parameter: str) -> list[Any]:
+    """Return the values of a field of `Setting` that curves have scores for, the deepest level first."""
+    if parameter == "pooled":
+        return list(POOLINGS)
+    found = {getattr(choice, parameter) for curve in curves for choice in curve.scores}
+    return sorted(found, reverse=parameter == "level")
+
+
+class Chosen(NamedTuple):
+    """What a way of choosing takes, one entry per curve; NaN where a curve lacks the scores it needs.
+
+    Attributes:
+        tis: TIS of the chosen checkpoint (N).
+        seed_tis: The same by the Dice of each seed alone (N, S).
+        epochs: Epochs of pretraining that are paid for (N).
+    """
+
+    tis: Array
+    seed_tis: Array
+    epochs: Array
+
+
+def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], setting: Setting) -> Chosen:
+    """Return what a stopping rule takes from every curve.
+
+    Args:
+        curves: The configurations.
+        rule: Makes a fresh rule.
+        setting: The indicator's parameters.
+    """
+    num_seeds = min(len(seeds) for curve in curves for seeds in curve.performances)
+    tis, seed_tis, paid = [], [], []
+    for curve in curves:
+        choice = setting.choice(curve.mode)
+        seen = replay(rule(), curve.points(choice)) if choice in curve.scores else None
+        epoch = seen.selected_epoch if seen else None
+        tis.append(curve.tis(epoch))
+        seed_tis.append(curve.seed_tis(epoch)[:num_seeds])
+        paid.append(seen.stopped_epoch if seen else math.nan)
+    return Chosen(np.array(tis), np.array(seed_tis), np.array(paid))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """TIS of a way of choosing over configurations.
+
+    Attributes:
+        configurations: How many of them have what the way of choosing needs.
+        mean: Mean TIS over them.
+        standard_error: Of that mean, over configurations taken as independent: standard deviation (n - 1) /
+            sqrt(n). They share data sets and encoders, so it is rather too small. NaN for one.
+        seed_spread: What another downstream seed may change: the choice judged by each seed alone gives a
+            mean TIS per seed; their standard deviation (n - 1). NaN for one seed.
+        worst: Lowest TIS.
+        epochs: Mean epochs of pretraining that are paid for.
+    """
+
+    configurations: int
+    mean: float
+    standard_error: float
+    seed_spread: float
+    worst: float
+    epochs: float
+
+
+def statistics(chosen: Chosen, members: NDArray[np.bool_]) -> Statistics:
+    """Return the statistics over those of `members` (N) that have a TIS."""
+    there = members & np.isfinite(chosen.tis)
+    tis, seeds, epochs = chosen.tis[there], chosen.seed_tis[there], chosen.epochs[there]
+    if not len(tis):
+        nothing = dict.fromkeys(("mean", "standard_error", "seed_spread", "worst", "epochs"), math.nan)
+        return Statistics(configurations=0, **nothing)
+    many_seeds = seeds.shape[1] > 1
+    return Statistics(
+        configurations=len(tis),
+        mean=float(tis.mean()),
+        standard_error=standard_error(tis),
+        seed_spread=float(seeds.mean(0).std(ddof=1)) if many_seeds else math.nan,
+        worst=float(tis.min()),
+        epochs=float(epochs.mean()),
+    )
+
+
+def standard_error(values: Array) -> float:
+    """Return the standard error of the mean of independent values; NaN for fewer than two."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
+class Group(NamedTuple):
+    """Configurations that are averaged over.
+
+    Attributes:
+        dataset: Target dataset, or "all".
+        mode: "full", "decoder-only", or "all".
+        members: Which curves they are (N).
+    """
+
+    dataset: str
+    mode: str
+    members: NDArray[np.bool_]
+
+
+def groups(curves: Sequence[Curve]) -> list[Group]:
+    """Return the configurations of each dataset and mode, and last all of them."""
+    found = []
+    for dataset in sorted({curve.dataset for curve in curves}):
+        for mode in MODES:
+            members = np.array([(c.dataset, c.mode) == (dataset, mode) for c in curves])
+            if members.any():
+                found.append(Group(dataset, mode, members))
+    return [*found, Group(ALL, ALL, np.ones(len(curves), dtype=bool))]
+
+
+def rows(among: Sequence[Group], names: Mapping[str, Any], chosen: Chosen) -> list[dict[str, Any]]:
+    """Return a row per group: `names`, the group's, and the statistics; groups without any are left out."""
+    found = []
+    for group in among:
+        of = statistics(chosen, group.members)
+        if of.configurations:
+            found.append({**names, "dataset": group.dataset, "mode": group.mode, **vars(of)})
+    return found
+
+
+def cell(row: Mapping[str, Any]) -> str:
+    """Return a row's TIS as text: mean ± standard error (worst)."""
+    error = "" if math.isnan(row["standard_error"]) else f" ± {row['standard_error']:.4f}"
+    return f"{row['mean']:.4f}{error} ({row['worst']:.4f})"
