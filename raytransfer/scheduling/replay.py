@@ -19,20 +19,21 @@ class Replay:
     stopped_epoch: int
 
 
-def replay(rule: StoppingRule, curve: Iterable[tuple[int, float]]) -> Replay:
-    """Run a fresh rule over (epoch, score) pairs in order, until it stops.
+def replay(rule: StoppingRule, curve: Iterable[tuple[int, float] | tuple[int, float, float]]) -> Replay:
+    """Run a fresh rule over a curve in order, until it stops.
 
     Args:
         rule: A rule that has seen nothing yet; it is used up.
-        curve: Pairs in the order of the epochs.
+        curve: (epoch, score) or (epoch, score, standard error), in the order of the epochs.
 
     Raises:
         ValueError: The curve is empty.
+        InputError: The rule needs standard errors and a point has none.
     """
     stopped = None
-    for epoch, score in curve:
-        stopped = epoch
-        if rule.update(epoch, score) is Decision.STOP:
+    for point in curve:
+        stopped = point[0]
+        if rule.update(*point) is Decision.STOP:
             break
     if stopped is None:
         raise ValueError("curve must have at least one point")

@@ -7,52 +7,86 @@ What every rule does with unusual input:
   if it had not been interrupted; the decision that stands is returned again.
 - Missing epochs are allowed: rules see those that are reported, in order.
 - Ties: of equal scores the earlier epoch is selected, because it costs less.
+- Standard errors matter only to rules that say so; those refuse a score without one.
 - After STOP the decision and the selection stay.
 - Before any usable score `selected_epoch` is None.
+- A rule saved with `state()` and brought back with `restored` goes on as if it had never been away.
+
+A new rule is a dataclass: its parameters are fields, what it remembers between epochs are fields with
+`init=False` that hold plain JSON values, its `name` is what command lines call it; then it is listed in
+`registry.RULES`.
 """
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
 from enum import Enum
+from typing import Any, ClassVar
 
 from raytransfer.config import InputError
 
 
 class Decision(Enum):
-    """What a rule says after an epoch."""
+    """What becomes of a pretraining after an epoch."""
 
     CONTINUE = "continue"
     STOP = "stop"
+    PAUSE = "pause"  # of schedulers that make trials wait for each other; no rule says it
 
 
+def require(holds: bool, name: str, value: object, bound: str) -> None:
+    """Refuse a parameter in one line that names it."""
+    if not holds:
+        raise InputError(f"{name} must be {bound}, got {value!r}")
+
+
+@dataclass(eq=False)
 class StoppingRule(ABC):
-    """A rule over one pretraining's scores on one target; see the module for NaN, ties and repeats."""
+    """A rule over one pretraining's scores on one target; see the module for NaN, ties and repeats.
 
-    def __init__(self) -> None:
-        self.selected_epoch: int | None = None
-        """The epoch whose checkpoint the rule would transfer now."""
-        self._last_epoch: int | None = None
-        self._decision = Decision.CONTINUE
+    Attributes:
+        selected_epoch: The epoch whose checkpoint the rule would transfer now.
+    """
 
-    def update(self, epoch: int, score: float) -> Decision:
+    name: ClassVar[str]
+    selected_epoch: int | None = field(init=False, default=None)
+    _last_epoch: int | None = field(init=False, default=None)
+    _stopped: bool = field(init=False, default=False)
+
+    def update(self, epoch: int, score: float, standard_error: float = math.nan) -> Decision:
         """Take in the score of an epoch (higher is better) and decide.
 
         Args:
             epoch: Epochs of pretraining done, 0 for none.
             score: The indicator's value for that checkpoint.
+            standard_error: Of the score, in its unit; NaN where unknown.
+
+        Raises:
+            InputError: The rule needs a standard error and there is none; the rule stays as it was.
         """
         repeated = self._last_epoch is not None and epoch <= self._last_epoch
-        if self._decision is Decision.STOP or repeated:
-            return self._decision
-        self._last_epoch = epoch
-        self._decision = self._decide(epoch, score)
-        return self._decision
+        if not (self._stopped or repeated):
+            # plain numbers, whatever numpy gave: the state must be JSON
+            self._stopped = self._stops(int(epoch), float(score), float(standard_error))
+            self._last_epoch = int(epoch)
+        return Decision.STOP if self._stopped else Decision.CONTINUE
 
     @abstractmethod
-    def _decide(self, epoch: int, score: float) -> Decision:
-        """Judge a new epoch, updating `selected_epoch`."""
+    def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
+        """Judge a new epoch, updating `selected_epoch`; return whether to stop."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the rule, its arguments and its memory as plain JSON values, for `registry.restored`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        arguments = {f.name: values.pop(f.name) for f in fields(self) if f.init}
+        return {"rule": self.name, "arguments": arguments, "memory": values}
+
+    def __str__(self) -> str:
+        given = (f"{f.name}={getattr(self, f.name)}" for f in fields(self) if f.init)
+        return f"{self.name}({', '.join(given)})"
 
 
+@dataclass(eq=False)
 class FixedBudget(StoppingRule):
     """Pretrain for a fixed number of epochs, whatever the scores: the baseline to beat.
 
@@ -65,19 +99,34 @@ class FixedBudget(StoppingRule):
         InputError: A negative budget.
     """
 
-    def __init__(self, epochs: int) -> None:
-        if epochs < 0:
-            raise InputError(f"epochs must be at least 0, got {epochs}")
-        super().__init__()
-        self.epochs = epochs
+    name: ClassVar[str] = "fixed-budget"
+    epochs: int
 
-    def _decide(self, epoch: int, score: float) -> Decision:
+    def __post_init__(self) -> None:
+        require(self.epochs >= 0, "epochs", self.epochs, "at least 0")
+
+    def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         if epoch <= self.epochs:
             self.selected_epoch = epoch
-        return Decision.STOP if epoch >= self.epochs else Decision.CONTINUE
+        return epoch >= self.epochs
 
 
-class BestOfAll(StoppingRule):
+@dataclass(eq=False)
+class _BestRule(StoppingRule):
+    """A rule that selects the epoch with the best score."""
+
+    _best: float | None = field(init=False, default=None)
+
+    def _improves(self, epoch: int, score: float, *, min_delta: float = 0.0) -> bool:
+        """Select the epoch where its score beats the best by more than `min_delta`."""
+        if self._best is not None and not score > self._best + min_delta:
+            return False
+        self._best, self.selected_epoch = score, epoch
+        return True
+
+
+@dataclass(eq=False)
+class BestOfAll(_BestRule):
     """Pretrain to the end, then take the best score: the thesis's offline method.
 
     Args:
@@ -88,27 +137,20 @@ class BestOfAll(StoppingRule):
         InputError: A negative grace period.
     """
 
-    def __init__(self, grace_period: int = 1) -> None:
-        if grace_period < 0:
-            raise InputError(f"grace_period must be at least 0, got {grace_period}")
-        super().__init__()
-        self.grace_period = grace_period
-        self._best = -math.inf
+    name: ClassVar[str] = "best-of-all"
+    grace_period: int = 1
 
-    def _improves(self, epoch: int, score: float, *, min_delta: float = 0.0) -> bool:
-        """Select the epoch where its score beats the best by more than `min_delta`."""
-        if self.selected_epoch is not None and not score > self._best + min_delta:
-            return False
-        self._best, self.selected_epoch = score, epoch
-        return True
+    def __post_init__(self) -> None:
+        require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
 
-    def _decide(self, epoch: int, score: float) -> Decision:
+    def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         if epoch >= self.grace_period and math.isfinite(score):
             self._improves(epoch, score)
-        return Decision.CONTINUE
+        return False
 
 
-class FirstPeak(BestOfAll):
+@dataclass(eq=False)
+class FirstPeak(_BestRule):
     """Stop when the score has not risen for a while: the thesis's online method with the defaults.
 
     Args:
@@ -117,21 +159,74 @@ class FirstPeak(BestOfAll):
         grace_period: Epochs before this one are not looked at.
 
     Raises:
-        InputError: Patience below 1, or a negative `min_delta` or grace period.
+        InputError: Patience below 1, or a negative or infinite `min_delta`, or a negative grace period.
     """
 
-    def __init__(self, patience: int = 1, min_delta: float = 0.0, grace_period: int = 1) -> None:
-        super().__init__(grace_period)
-        if patience < 1:
-            raise InputError(f"patience must be at least 1, got {patience}")
-        if not min_delta >= 0:
-            raise InputError(f"min_delta must be at least 0, got {min_delta}")
-        self.patience = patience
-        self.min_delta = min_delta
-        self._waited = 0
+    name: ClassVar[str] = "first-peak"
+    patience: int = 1
+    min_delta: float = 0.0
+    grace_period: int = 1
+    _waited: int = field(init=False, default=0)
 
-    def _decide(self, epoch: int, score: float) -> Decision:
+    def __post_init__(self) -> None:
+        require(self.patience >= 1, "patience", self.patience, "at least 1")
+        require(0 <= self.min_delta < math.inf, "min_delta", self.min_delta, "at least 0 and finite")
+        require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
+
+    def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         if epoch < self.grace_period or not math.isfinite(score):
-            return Decision.CONTINUE
+            return False
         self._waited = 0 if self._improves(epoch, score, min_delta=self.min_delta) else self._waited + 1
-        return Decision.STOP if self._waited >= self.patience else Decision.CONTINUE
+        return self._waited >= self.patience
+
+
+@dataclass(eq=False)
+class SignificantFall(_BestRule):
+    """Stop when the score has fallen below the best one by more than its noise; select the best one.
+
+    A fall counts when best - score > z * sqrt(e_best^2 + e^2), e being the standard errors. That is the
+    noise of the difference of two *independent* scores. Checkpoints scored on the same images err together:
+    with correlation r and equal errors the noise is smaller by sqrt(1 - r), so the rule is cautious: its z
+    is worth z / sqrt(1 - r) standard errors, and it stops later than the true noise would allow, never
+    earlier. The best score being the luckiest of several is not corrected for.
+
+    A score that is finite but has no finite standard error is refused with an InputError: without its noise
+    the rule would be `FirstPeak` under another name.
+
+    Args:
+        z: How many standard errors a fall must exceed; 0 counts every fall (a tie is none).
+        patience: Stop after this many such falls in a row.
+        grace_period: Epochs before this one are not looked at.
+
+    Raises:
+        InputError: A negative or infinite z, patience below 1, or a negative grace period.
+    """
+
+    name: ClassVar[str] = "significant-fall"
+    z: float = 2.0
+    patience: int = 1
+    grace_period: int = 1
+    _best_error: float = field(init=False, default=0.0)
+    _waited: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.z < math.inf, "z", self.z, "at least 0 and finite")
+        require(self.patience >= 1, "patience", self.patience, "at least 1")
+        require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
+
+    def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
+        if epoch < self.grace_period or not math.isfinite(score):
+            return False
+        if not 0 <= standard_error < math.inf:
+            raise InputError(
+                f"{self} needs the standard error of the score at epoch {epoch}, got {standard_error}: "
+                "use scores that record it, or first-peak"
+            )
+        if self._improves(epoch, score):
+            self._best_error, self._waited = standard_error, 0
+            return False
+        fell = self._best is not None and self._best - score > self.z * math.hypot(
+            self._best_error, standard_error
+        )
+        self._waited = self._waited + 1 if fell else 0
+        return self._waited >= self.patience

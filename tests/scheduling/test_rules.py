@@ -5,7 +5,15 @@ import math
 import pytest
 
 from raytransfer.config import InputError
-from raytransfer.scheduling import BestOfAll, Decision, FirstPeak, FixedBudget, Replay, replay
+from raytransfer.scheduling import (
+    BestOfAll,
+    Decision,
+    FirstPeak,
+    FixedBudget,
+    Replay,
+    SignificantFall,
+    replay,
+)
 
 NAN, INF = math.nan, math.inf
 
@@ -45,6 +53,39 @@ def test_rules_decide_as_their_tables_say(rule, history: list, stopped, selected
     assert stopped is None or rule.selected_epoch == selected
 
 
+@pytest.mark.parametrize(
+    ("rule", "history", "stopped", "selected"),
+    [
+        # best 3 ± 0.3, then 2 ± 0.4: a fall of 1 with a noise of hypot(0.3, 0.4) = 0.5
+        (SignificantFall(z=1.9), [(1, 3, 0.3), (2, 2, 0.4), (5, 9, 0.1)], 2, 1),
+        (SignificantFall(z=2), [(1, 3, 0.3), (2, 2, 0.4), (5, 3.1, 0.1)], None, 5),  # not more than 2 x 0.5
+        (SignificantFall(z=2), [(1, 3, 0.3), (2, 2.9, 0.1), (5, 2.8, 0.1), (10, 0, 0.1)], 10, 1),
+        (SignificantFall(z=0), [(1, 3, 0.3), (2, 3, 0.3), (5, 2.9, 0.3)], 5, 1),  # a tie is no fall
+        (SignificantFall(z=1, patience=2), [(1, 3, 0.1), (2, 2, 0.1), (5, 2.9, 0.1), (10, 2, 0.1)], None, 1),
+        (SignificantFall(z=1, patience=2), [(1, 3, 0.1), (2, 2, 0.1), (5, 1, 0.1), (10, 9, 0.1)], 5, 1),
+        (SignificantFall(z=1), [(1, 3, 0), (2, NAN, NAN), (5, 2.9, 0), (10, 9, 0)], 5, 1),  # NaN: no news
+        (SignificantFall(z=1), [(0, 9, NAN), (1, 3, 0.1)], None, 1),  # epoch 0 is not looked at
+        (SignificantFall(z=1, grace_period=5), [(1, 9, 0.1), (5, 2, 0.1), (10, 1, 0.1)], 10, 5),
+        (SignificantFall(z=1), [(1, 3, 0.1), (5, 4, 0.1), (2, 0, 0.1), (5, 0, 0.1)], None, 5),  # out of order
+        (SignificantFall(z=1), [(1, NAN, 0.1)], None, None),
+    ],
+)
+def test_a_fall_must_exceed_its_noise(rule, history: list, stopped, selected) -> None:
+    assert replay(rule, history) == Replay(
+        selected_epoch=selected, stopped_epoch=history[-1][0] if stopped is None else stopped
+    )
+
+
+@pytest.mark.parametrize("error", [NAN, INF, -1.0])
+def test_a_score_without_standard_error_is_refused_and_leaves_the_rule_as_it_was(error: float) -> None:
+    rule = SignificantFall()
+    rule.update(1, 0.5, 0.1)
+    before = rule.state()
+    with pytest.raises(InputError, match=r"significant-fall\(z=2.0.*standard error.*epoch 5"):
+        rule.update(5, 0.4, error)
+    assert rule.state() == before
+
+
 @pytest.mark.parametrize("cut", range(1, 6))
 def test_a_resumed_trial_that_repeats_epochs_decides_the_same(cut: int) -> None:
     history = [(1, 1.0), (2, 2.0), (5, 1.5), (10, 3.0), (20, 2.0), (50, 1.0)]
@@ -58,6 +99,12 @@ def test_a_resumed_trial_that_repeats_epochs_decides_the_same(cut: int) -> None:
         (lambda: FirstPeak(patience=0), "patience"),
         (lambda: FirstPeak(min_delta=-1), "min_delta"),
         (lambda: FirstPeak(min_delta=NAN), "min_delta"),
+        (lambda: FirstPeak(min_delta=INF), "min_delta"),
+        (lambda: FirstPeak(grace_period=-1), "grace_period"),
+        (lambda: SignificantFall(z=-1), "z must"),
+        (lambda: SignificantFall(z=NAN), "z must"),
+        (lambda: SignificantFall(patience=0), "patience"),
+        (lambda: SignificantFall(grace_period=-1), "grace_period"),
         (lambda: BestOfAll(grace_period=-1), "grace_period"),
         (lambda: FixedBudget(-1), "epochs"),
     ],

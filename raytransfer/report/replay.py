@@ -1,0 +1,239 @@
+"""What stopping rules would have cost and reached on recorded pretrainings."""
+
+import csv
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+from statistics import fmean, stdev
+
+import numpy as np
+from tabulate import tabulate
+
+from raytransfer.config import InputError
+from raytransfer.results import Choice, Curve
+from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate
+
+JudgeFactory = Callable[[Sequence[RecordedPretraining]], Judge]
+Seconds = Mapping[tuple[str, str], Mapping[int, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recordings:
+    """Recorded curves, sorted by the pretraining they share.
+
+    Attributes:
+        curves: K configurations: model, dataset, scheme and mode.
+        pretrainings: One per encoder and scheme; its targets are "<dataset> <mode>".
+        unit: What durations count: "hour" where every epoch's time was recorded, else "epoch".
+    """
+
+    curves: tuple[Curve, ...]
+    pretrainings: tuple[RecordedPretraining, ...]
+    unit: str
+
+
+def _pretraining(curve: Curve) -> str:
+    return f"{curve.encoder} {curve.scheme}"
+
+
+def _target(curve: Curve) -> str:
+    return f"{curve.dataset} {curve.mode}"
+
+
+def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, ...] | None:
+    """Return the hours to each checkpoint from the one before; None where an epoch's time is missing."""
+    if not set(range(1, epochs[-1] + 1)) <= seconds.keys():
+        return None
+    steps = pairwise((0, *epochs))
+    return tuple(sum(seconds[epoch] for epoch in range(a + 1, b + 1)) / 3600 for a, b in steps)
+
+
+def recordings(
+    curves: Sequence[Curve], choose: Callable[[Curve], Choice], seconds: Seconds | None = None
+) -> Recordings:
+    """Bring curves into the form that the simulator takes.
+
+    Args:
+        curves: At least one; those of one encoder and scheme become one pretraining.
+        choose: Curve -> the indicator's parameters; scores of models that share an encoder are the same.
+        seconds: (encoder, scheme) -> epoch -> seconds. Where any is missing, every epoch takes one unit.
+
+    Raises:
+        InputError: A curve has no scores for its choice.
+    """
+    points: dict[tuple[str, str], dict[str, dict[int, tuple[float, float]]]] = {}
+    for curve in curves:
+        choice = choose(curve)
+        if choice not in curve.scores:
+            raise InputError(f"no scores of {_pretraining(curve)} on {curve.dataset} with {choice}")
+        pairs = zip(curve.scores[choice], curve.standard_errors[choice], strict=True)
+        targets = points.setdefault((curve.encoder, curve.scheme), {})
+        targets[_target(curve)] = dict(zip(curve.epochs, pairs, strict=True))
+    epochs = {key: sorted(set().union(*targets.values())) for key, targets in points.items()}
+    hours = {key: _hours(epochs[key], (seconds or {}).get(key, {})) for key in points}
+    timed = None not in hours.values()
+    nothing = (math.nan, math.nan)
+    pretrainings = []
+    for key, targets in points.items():
+        one_each = tuple(float(b - a) for a, b in pairwise((0, *epochs[key])))
+        pretrainings.append(
+            RecordedPretraining(
+                name=" ".join(key),
+                epochs=tuple(epochs[key]),
+                durations=(hours[key] if timed else None) or one_each,
+                curves={name: [of.get(e, nothing) for e in epochs[key]] for name, of in targets.items()},
+            )
+        )
+    return Recordings(
+        curves=tuple(curves), pretrainings=tuple(pretrainings), unit="hour" if timed else "epoch"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rating:
+    """What a rule costs and reaches: each configuration on its own, and pretrainings shared by their targets.
+
+    Attributes:
+        rule: Its text.
+        tis: Per configuration on its own, TIS of the checkpoint selected for it; NaN where there is none.
+        epochs: Per configuration on its own, epochs paid for.
+        shared_tis: As `tis`, where a pretraining goes on until its last target stops. The same for our rules;
+            Ray's schedulers then see the mean over the targets.
+        shared_epochs: Per pretraining, epochs paid for until its last target stops.
+        worker_time: Time of all workers together, of the shared pretrainings; in hours or epochs.
+        makespan: Until the last shared pretraining stops; in hours or epochs.
+    """
+
+    rule: str
+    tis: tuple[float, ...]
+    epochs: tuple[int, ...]
+    shared_tis: tuple[float, ...]
+    shared_epochs: tuple[int, ...]
+    worker_time: float
+    makespan: float
+
+    @cached_property
+    def mean_tis(self) -> float:
+        """Mean over configurations."""
+        return fmean(self.tis)
+
+    @cached_property
+    def standard_error(self) -> float:
+        """Of the mean TIS, over configurations; NaN for one."""
+        return stdev(self.tis) / math.sqrt(len(self.tis)) if len(self.tis) > 1 else math.nan
+
+    @cached_property
+    def mean_epochs(self) -> float:
+        """Mean over configurations, each on its own."""
+        return fmean(self.epochs)
+
+
+def rate(rule: str, make_judge: JudgeFactory, recorded: Recordings, *, workers: int = 1) -> Rating:
+    """Replay all pretrainings through a rule or scheduler, for each target alone and for all together.
+
+    Args:
+        rule: Its text.
+        make_judge: Builds a fresh judge of some pretrainings.
+        recorded: What is replayed.
+        workers: Pretrainings that run at once. Rules do not depend on it, schedulers do.
+
+    Raises:
+        InputError: Fewer than one worker, or a rule needs what was not recorded.
+    """
+    pretrainings = recorded.pretrainings
+    alone = {}
+    for target in dict.fromkeys(target for p in pretrainings for target in p.curves):
+        having = [replace(p, curves={target: p.curves[target]}) for p in pretrainings if target in p.curves]
+        outcomes = simulate(having, make_judge(having), workers=workers).outcomes
+        alone.update({(p.name, target): outcome for p, outcome in zip(having, outcomes, strict=True)})
+    together = simulate(pretrainings, make_judge(pretrainings), workers=workers)
+    shared = {p.name: outcome for p, outcome in zip(pretrainings, together.outcomes, strict=True)}
+    own = [alone[_pretraining(curve), _target(curve)] for curve in recorded.curves]
+    return Rating(
+        rule=rule,
+        tis=tuple(
+            curve.tis(outcome.selected[_target(curve)])
+            for curve, outcome in zip(recorded.curves, own, strict=True)
+        ),
+        epochs=tuple(outcome.stopped_epoch or 0 for outcome in own),
+        shared_tis=tuple(
+            curve.tis(shared[_pretraining(curve)].selected[_target(curve)]) for curve in recorded.curves
+        ),
+        shared_epochs=tuple(outcome.stopped_epoch or 0 for outcome in together.outcomes),
+        worker_time=together.worker_time,
+        makespan=together.makespan,
+    )
+
+
+def fixed_budgets(recorded: Recordings, *, workers: int = 1) -> list[Rating]:
+    """Return the line to beat: a fixed budget for every recorded checkpoint but the untrained one."""
+    epochs = sorted({epoch for p in recorded.pretrainings for epoch in p.epochs if epoch > 0})
+    return [
+        rate(
+            f"fixed-budget(epochs={epoch})",
+            lambda pretrainings, epoch=epoch: RuleJudge(pretrainings, lambda: FixedBudget(epoch)),  # type: ignore[misc]
+            recorded,
+            workers=workers,
+        )
+        for epoch in epochs
+    ]
+
+
+def gain_over(line: Sequence[Rating], rating: Rating) -> float:
+    """Return how far a rule's mean TIS lies above fixed budgets of the same mean epochs.
+
+    Between two budgets the line is straight: it is what dealing configurations out to the two would reach.
+    NaN before the first and after the last one.
+    """
+    points = sorted((of.mean_epochs, of.mean_tis) for of in line)
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return rating.mean_tis - float(np.interp(rating.mean_epochs, xs, ys, left=math.nan, right=math.nan))
+
+
+def _row(rating: Rating, line: Sequence[Rating]) -> list[str | float]:
+    return [
+        rating.rule, rating.mean_tis, min(rating.tis), rating.standard_error, rating.mean_epochs,
+        gain_over(line, rating), fmean(rating.shared_tis), fmean(rating.shared_epochs),
+        rating.worker_time, rating.makespan,
+    ]  # fmt: skip
+
+
+def _number(value: str | float, places: int) -> str:
+    if isinstance(value, str):
+        return value
+    return "-" if math.isnan(value) else f"{value:.{places}f}"
+
+
+def rating_table(ratings: Sequence[Rating], line: Sequence[Rating], unit: str) -> str:
+    """Return a text table, one row per rule.
+
+    Args:
+        ratings: Of the rules.
+        line: Of the fixed budgets.
+        unit: Of the times: "hour" or "epoch".
+    """
+    headers = [
+        "rule", "mean TIS", "worst TIS", "s.e.", "epochs", "over fixed", "shared: TIS", "epochs",
+        f"worker-{unit}s", f"makespan ({unit}s)",
+    ]  # fmt: skip
+    places = (0, 4, 4, 4, 1, 4, 4, 1, *((3, 3) if unit == "hour" else (1, 1)))
+    rows = [[_number(value, n) for value, n in zip(_row(r, line), places, strict=True)] for r in ratings]
+    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 9))
+
+
+def write_ratings(
+    path: str | os.PathLike[str], ratings: Sequence[Rating], line: Sequence[Rating], unit: str
+) -> None:
+    """Write the table as CSV, numbers in full; arguments as of `rating_table`."""
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            [
+                "rule", "mean_tis", "worst_tis", "standard_error", "mean_epochs", "gain_over_fixed_budgets",
+                "shared_mean_tis", "shared_mean_epochs", f"worker_{unit}s", f"makespan_{unit}s",
+            ]
+        )  # fmt: skip
+        writer.writerows(_row(rating, line) for rating in ratings)
