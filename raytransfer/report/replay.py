@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 from tabulate import tabulate
 
 from raytransfer.config import InputError
+from raytransfer.report.choosing import standard_error
 from raytransfer.results import Choice, Curve
 from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate
 
@@ -129,13 +130,18 @@ class Rating:
 
     @cached_property
     def mean_tis(self) -> float:
-        """Mean over configurations."""
+        """Mean over configurations; NaN where one has none."""
         return fmean(self.tis)
+
+    @cached_property
+    def worst_tis(self) -> float:
+        """Lowest of the configurations; NaN where one has none."""
+        return math.nan if any(map(math.isnan, self.tis)) else min(self.tis)
 
     @cached_property
     def standard_error(self) -> float:
         """Of the mean TIS, over configurations; NaN for one."""
-        return stdev(self.tis) / math.sqrt(len(self.tis)) if len(self.tis) > 1 else math.nan
+        return standard_error(np.array(self.tis))
 
     @cached_property
     def mean_epochs(self) -> float:
@@ -181,8 +187,14 @@ def rate(rule: str, make_judge: JudgeFactory, recorded: Recordings, *, workers: 
 
 
 def fixed_budgets(recorded: Recordings, *, workers: int = 1) -> list[Rating]:
-    """Return the line to beat: a fixed budget for every recorded checkpoint but the untrained one."""
+    """Return the line to beat: a fixed budget for every recorded checkpoint but the untrained one.
+
+    Raises:
+        InputError: Fewer than one worker, or nothing but untrained encoders was recorded.
+    """
     epochs = sorted({epoch for p in recorded.pretrainings for epoch in p.epochs if epoch > 0})
+    if not epochs:
+        raise InputError("every recorded checkpoint is an untrained encoder: there is nothing to stop")
     return [
         rate(
             f"fixed-budget(epochs={epoch})",
@@ -207,7 +219,7 @@ def gain_over(line: Sequence[Rating], rating: Rating) -> float:
 
 def _row(rating: Rating, line: Sequence[Rating]) -> list[str | float]:
     return [
-        rating.rule, rating.mean_tis, min(rating.tis), rating.standard_error, rating.mean_epochs,
+        rating.rule, rating.mean_tis, rating.worst_tis, rating.standard_error, rating.mean_epochs,
         gain_over(line, rating), fmean(rating.shared_tis), fmean(rating.shared_epochs),
         rating.worker_time, rating.makespan,
     ]  # fmt: skip
