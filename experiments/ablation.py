@@ -23,7 +23,9 @@ from grid import run as train
 from presets import PRESETS
 
 from raytransfer.cli import Session, main
+from raytransfer.config import InputError
 from raytransfer.report import (
+    Setting,
     ablation_text,
     baselines_text,
     choice_rows,
@@ -38,6 +40,8 @@ from raytransfer.results import Curve, curves, incomplete, recorded
 
 def ablation(found: Sequence[Curve], output: Path | None) -> int:
     """Print the ablation of some curves, and write its tables where asked."""
+    if not any(Setting().choice(curve.mode) in curve.scores for curve in found):
+        raise InputError(f"no configuration has scores for the parameters that are varied: {Setting()}")
     rules, varied, every, claims = (
         rule_rows(found),
         parameter_rows(found),

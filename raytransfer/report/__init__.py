@@ -2,6 +2,7 @@
 
 from raytransfer.report.ablation import ablation_text, choice_rows, parameter_rows
 from raytransfer.report.baselines import baselines_text, rule_rows
+from raytransfer.report.choosing import Setting
 from raytransfer.report.figures import draw_answers
 from raytransfer.report.findings import Finding, finding_rows, findings, findings_text
 from raytransfer.report.frontier import draw_frontier
@@ -22,6 +23,7 @@ __all__ = [
     "Finding",
     "Rating",
     "Recordings",
+    "Setting",
     "ablation_text",
     "answers",
     "baselines_text",

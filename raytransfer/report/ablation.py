@@ -1,5 +1,6 @@
 """The ablation: how well each choice of the robustness indicator's parameters chooses checkpoints."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -128,14 +129,20 @@ def ablation_text(
         for parameter in Setting._fields
     ]
     extremes = [_extremes_table(every, method, count) for method in METHODS[:2]]
-    seed_spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]
+    spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]
+    heading = [
+        "Ablation: TIS with one parameter varied, the others being cosine, margin 0.5, level -2 (second to "
+        "last), pooled for decoder-only.",
+        "Mean ± standard error over n configurations (worst); levels are counted from the deepest, -1.",
+    ]
+    if not any(map(math.isnan, spread)):
+        heading.append(
+            f"Seed by seed, the means over all vary by {min(spread):.4f} to {max(spread):.4f} (standard "
+            "deviation over downstream seeds)."
+        )
     return "\n\n".join(
         [
-            "Ablation: TIS with one parameter varied, the others being cosine, margin 0.5, level -2 (second "
-            "to last), pooled for decoder-only.\n"
-            "Mean ± standard error over n configurations (worst); levels are counted from the deepest, -1.\n"
-            f"Another downstream seed changes the means over all by {min(seed_spread):.4f} to "
-            f"{max(seed_spread):.4f} (standard deviation over seeds).",
+            "\n".join(heading),
             *tables,
             f"Of all choices that the {count} configurations have scores for, the best and the worst (the "
             "best of so many looks better than it is):",

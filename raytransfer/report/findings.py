@@ -3,7 +3,7 @@
 One parameter is varied at a time, the others being the thesis's (`Setting`), under the offline and the online
 method, epoch 0 left out as in the thesis. Differences in TIS are paired: taken within each configuration that
 has both, then averaged, with the standard error over configurations. When a finding holds was fixed before
-looking at any data:
+the ablation was computed for the first time:
 
 - "A is better than B" holds where the mean difference is larger than `DECISIVE` standard errors, does not
   hold where it is below minus that, and is not decided in between.

@@ -14,11 +14,10 @@ from tabulate import tabulate
 
 from raytransfer.config import InputError
 from raytransfer.report.choosing import standard_error
-from raytransfer.results import Choice, Curve
+from raytransfer.results import Choice, Curve, EpochSeconds
 from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate
 
 JudgeFactory = Callable[[Sequence[RecordedPretraining]], Judge]
-Seconds = Mapping[tuple[str, str], Mapping[int, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, 
 
 
 def recordings(
-    curves: Sequence[Curve], choose: Callable[[Curve], Choice], seconds: Seconds | None = None
+    curves: Sequence[Curve], choose: Callable[[Curve], Choice], seconds: EpochSeconds | None = None
 ) -> Recordings:
     """Bring curves into the form that the simulator takes.
 
