@@ -10,8 +10,9 @@ Result:   a table: mean and worst TIS, the standard error of the mean over confi
           same mean epochs; then for pretrainings shared by their targets, which go on until the last target
           stops: TIS, epochs per pretraining, time of all workers, makespan.
 
-Rules read name(argument=value, ...). Ray's schedulers compare pretrainings with each other, which rules do
-not: they search for the best pretraining. The first brackets of HyperBand stop nobody early.
+Rules read name(argument=value, ...). Ray's schedulers, unlike rules, compare pretrainings with each other:
+they look for the best pretraining. HyperBand's first bracket stops nobody early, and few pretrainings fill
+no other.
 """
 
 import argparse
