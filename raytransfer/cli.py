@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import shlex
 import socket
 import sys
 import warnings
@@ -29,7 +30,20 @@ from raytransfer.data import check_data, target_problem
 from raytransfer.data.source_augmentation import SCHEMES
 from raytransfer.models import encoder_of, num_levels
 from raytransfer.ray_train.pretraining import series_problem
-from raytransfer.results import Curve, Storage, curves, pretraining_units, read_published
+from raytransfer.results import (
+    Curve,
+    EpochSeconds,
+    Storage,
+    configurations,
+    curves,
+    downstream_units,
+    epoch_seconds,
+    incomplete,
+    pretraining_units,
+    read_published,
+    recorded,
+    scoring_units,
+)
 from raytransfer.tracking import Tracker
 from raytransfer.transferability import DISTANCES
 
@@ -62,7 +76,8 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; {self.prog} --help lists the options")
 
 
-def _parser(doc: str, presets: Presets, *, can_plan: bool, reads_published: bool) -> argparse.ArgumentParser:
+def _parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
+    """Return a parser of what every experiment takes: which study, and where it is."""
     settings = "\n".join(
         f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets["demo"]())
     )
@@ -74,13 +89,25 @@ def _parser(doc: str, presets: Presets, *, can_plan: bool, reads_published: bool
     add = parser.add_argument
     add("--preset", default="demo", metavar="NAME", help=f"{', '.join(presets)} (default: demo)")
     add(
-        "--address",
-        help="Ray cluster to use, host:port or auto (default: start Ray on this machine for this command)",
-    )
-    add(
         "--storage-path",
         metavar="DIR",
         help="folder for encoders, results and pictures; every node must see it (default: runs/<preset>)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for example --set downstream.epochs=3; repeatable",
+    )
+    return parser
+
+
+def _add_working_options(parser: argparse.ArgumentParser, *, can_plan: bool) -> None:
+    add = parser.add_argument
+    add(
+        "--address",
+        help="Ray cluster to use, host:port or auto (default: start Ray on this machine for this command)",
     )
     add(
         "--tracking-uri",
@@ -93,25 +120,19 @@ def _parser(doc: str, presets: Presets, *, can_plan: bool, reads_published: bool
         default=True,
         help="go on from what the storage path holds, or insist on an empty one (default: --resume)",
     )
-    add(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a setting, for example --set downstream.epochs=3; repeatable",
-    )
     if can_plan:
         add("--dry-run", action="store_true", help="list what would be done and what it costs, and stop")
-    if reads_published:
-        add(
-            "--published",
-            type=Path,
-            metavar="DIR",
-            help=f"work on the thesis's published tables, {' and '.join(PUBLISHED_FILES)} of this folder, "
-            "instead of a study: needs no Ray and no storage",
-        )
-        add("--output", type=Path, metavar="DIR", help="folder to write the tables into as CSV")
-    return parser
+
+
+def _add_published_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--published",
+        type=Path,
+        metavar="DIR",
+        help=f"work on the thesis's published tables, {' and '.join(PUBLISHED_FILES)} of this folder, "
+        "instead of a study: needs no Ray and no storage",
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write tables and figures into")
 
 
 def _published(folder: Path) -> list[Curve]:
@@ -235,6 +256,28 @@ def _session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Sess
         yield Session(study=study, storage=storage, tracker=tracker, output=output)
 
 
+def _parsed(
+    parser: argparse.ArgumentParser, presets: Presets, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    arguments = parser.parse_args(argv)
+    if arguments.preset not in presets:
+        raise unknown_name("preset", arguments.preset, presets)
+    return arguments
+
+
+def _reported(work: Callable[[], int]) -> int:
+    """Do the work; say in one line on stderr what the user can mend, and return the exit code."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        return work()
+    except (InputError, WorkFailedError) as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+
+
 def main(
     doc: str,
     presets: Presets,
@@ -259,12 +302,13 @@ def main(
         The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
         on stderr), 130 for Ctrl-C.
     """
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    try:
-        parser = _parser(doc, presets, can_plan=plan is not None, reads_published=published is not None)
-        arguments = parser.parse_args(argv)
-        if arguments.preset not in presets:
-            raise unknown_name("preset", arguments.preset, presets)
+
+    def work() -> int:
+        parser = _parser(doc, presets)
+        _add_working_options(parser, can_plan=plan is not None)
+        if published is not None:
+            _add_published_options(parser)
+        arguments = _parsed(parser, presets, argv)
         if published is not None and arguments.published is not None:
             found = _published(arguments.published)
             _make_output(arguments.output)
@@ -276,9 +320,89 @@ def main(
             _make_output(arguments.output)
         with _session(arguments, study) as session:
             return experiment(session)
-    except (InputError, WorkFailedError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
-    except KeyboardInterrupt:
-        print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
+
+    return _reported(work)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What an experiment that only reads works with.
+
+    Attributes:
+        study: The resolved settings; of the published tables, `robustness` counts.
+        curves: Recorded curves, at least one.
+        epoch_seconds: (encoder, scheme) -> epoch -> seconds it took, as far as recorded.
+        options: The experiment's own options.
+        output: Folder for tables and figures that the user asked for, there already; None without `--output`.
+    """
+
+    study: StudyConfig
+    curves: list[Curve]
+    epoch_seconds: EpochSeconds
+    options: argparse.Namespace
+    output: Path | None
+
+
+def _read_study(arguments: argparse.Namespace, study: StudyConfig) -> tuple[list[Curve], EpochSeconds]:
+    """Read the curves and times of a study from the ledger, naming on stderr what it lacks.
+
+    Raises:
+        InputError: There is no complete curve; the message says which command makes them.
+    """
+    study = _with_data_that_is_there(study)
+    storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
+    settings = "".join(f" --set {shlex.quote(setting)}" for setting in arguments.set)
+    fill = f"python experiments/grid.py --preset {arguments.preset} --storage-path {storage.root}{settings}"
+    if not storage.ledger.root.is_dir():
+        raise InputError(f"nothing is recorded under {storage.root}: {fill}")
+    storage.ledger.check()
+    units = pretraining_units(study)
+    encoders = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
+    trials = downstream_units(study, configurations(study), encoders)
+    tables = recorded(storage.ledger, scoring_units(study, encoders), trials)
+    for line in incomplete(*tables):
+        print(f"left out: {line}", file=sys.stderr)
+    found = curves(*tables)
+    if not found:
+        raise InputError(f"no curve of this study is complete under {storage.root}: {fill}")
+    return found, epoch_seconds(storage.ledger, units)
+
+
+def main_on_records(
+    doc: str,
+    presets: Presets,
+    experiment: Callable[[Records], int],
+    add_options: Callable[[argparse.ArgumentParser], None],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run an experiment that only reads what a study or the published tables recorded; Ray is not started.
+
+    Args:
+        doc: What `--help` begins with: the script's docstring.
+        presets: Name -> function that builds the study; "demo" is the default.
+        experiment: Does the work and returns the exit code.
+        add_options: Adds the experiment's own options.
+        argv: The command line; the process's where None.
+
+    Returns:
+        The exit code, as `main`.
+    """
+
+    def work() -> int:
+        parser = _parser(doc, presets)
+        _add_published_options(parser)
+        add_options(parser)
+        arguments = _parsed(parser, presets, argv)
+        study = _study(arguments, presets)
+        if arguments.published is None:
+            found, seconds = _read_study(arguments, study)
+        else:
+            found, seconds = _published(arguments.published), {}
+        _make_output(arguments.output)
+        return experiment(
+            Records(
+                study=study, curves=found, epoch_seconds=seconds, options=arguments, output=arguments.output
+            )
+        )
+
+    return _reported(work)

@@ -5,21 +5,42 @@ from raytransfer.report.baselines import baselines_text, rule_rows
 from raytransfer.report.choosing import Setting
 from raytransfer.report.figures import draw_answers
 from raytransfer.report.findings import Finding, finding_rows, findings, findings_text
-from raytransfer.report.summary import Answer, answers, summary
+from raytransfer.report.frontier import draw_frontier
+from raytransfer.report.replay import (
+    Rating,
+    Recordings,
+    fixed_budgets,
+    gain_over,
+    rate,
+    rating_table,
+    recordings,
+    write_ratings,
+)
+from raytransfer.report.summary import Answer, answers, choice_of, summary
 
 __all__ = [
     "Answer",
     "Finding",
+    "Rating",
+    "Recordings",
     "Setting",
     "ablation_text",
     "answers",
     "baselines_text",
+    "choice_of",
     "choice_rows",
     "draw_answers",
+    "draw_frontier",
     "finding_rows",
     "findings",
     "findings_text",
+    "fixed_budgets",
+    "gain_over",
     "parameter_rows",
+    "rate",
+    "rating_table",
+    "recordings",
     "rule_rows",
     "summary",
+    "write_ratings",
 ]

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 from tabulate import tabulate
 
 from raytransfer.config import InputError
-from raytransfer.results import Choice, Curve
+from raytransfer.report.choosing import standard_error
+from raytransfer.results import Choice, Curve, EpochSeconds
 from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate
 
 JudgeFactory = Callable[[Sequence[RecordedPretraining]], Judge]
-Seconds = Mapping[tuple[str, str], Mapping[int, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,15 @@ def _target(curve: Curve) -> str:
     return f"{curve.dataset} {curve.mode}"
 
 
+def _text(choice: Choice) -> str:
+    pooled = "pooled" if choice.pooled else "not pooled"
+    return f"distance {choice.distance}, margin {choice.margin:g}, level {choice.level}, {pooled}"
+
+
+def _values(curve: Curve, parameter: str) -> str:
+    return " ".join(map(str, sorted({getattr(choice, parameter) for choice in curve.scores})))
+
+
 def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, ...] | None:
     """Return the hours to each checkpoint from the one before; None where an epoch's time is missing."""
     if not set(range(1, epochs[-1] + 1)) <= seconds.keys():
@@ -52,7 +61,7 @@ def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, 
 
 
 def recordings(
-    curves: Sequence[Curve], choose: Callable[[Curve], Choice], seconds: Seconds | None = None
+    curves: Sequence[Curve], choose: Callable[[Curve], Choice], seconds: EpochSeconds | None = None
 ) -> Recordings:
     """Bring curves into the form that the simulator takes.
 
@@ -68,7 +77,10 @@ def recordings(
     for curve in curves:
         choice = choose(curve)
         if choice not in curve.scores:
-            raise InputError(f"no scores of {_pretraining(curve)} on {curve.dataset} with {choice}")
+            raise InputError(
+                f"no scores of {_pretraining(curve)} on {curve.dataset} with {_text(choice)}; recorded: "
+                + ", ".join(f"{n} {_values(curve, n)}" for n in ("distance", "margin", "level"))
+            )
         pairs = zip(curve.scores[choice], curve.standard_errors[choice], strict=True)
         targets = points.setdefault((curve.encoder, curve.scheme), {})
         targets[_target(curve)] = dict(zip(curve.epochs, pairs, strict=True))
@@ -117,13 +129,18 @@ class Rating:
 
     @cached_property
     def mean_tis(self) -> float:
-        """Mean over configurations."""
+        """Mean over configurations; NaN where one has none."""
         return fmean(self.tis)
+
+    @cached_property
+    def worst_tis(self) -> float:
+        """Lowest of the configurations; NaN where one has none."""
+        return math.nan if any(map(math.isnan, self.tis)) else min(self.tis)
 
     @cached_property
     def standard_error(self) -> float:
         """Of the mean TIS, over configurations; NaN for one."""
-        return stdev(self.tis) / math.sqrt(len(self.tis)) if len(self.tis) > 1 else math.nan
+        return standard_error(np.array(self.tis))
 
     @cached_property
     def mean_epochs(self) -> float:
@@ -169,8 +186,14 @@ def rate(rule: str, make_judge: JudgeFactory, recorded: Recordings, *, workers: 
 
 
 def fixed_budgets(recorded: Recordings, *, workers: int = 1) -> list[Rating]:
-    """Return the line to beat: a fixed budget for every recorded checkpoint but the untrained one."""
+    """Return the line to beat: a fixed budget for every recorded checkpoint but the untrained one.
+
+    Raises:
+        InputError: Fewer than one worker, or nothing but untrained encoders was recorded.
+    """
     epochs = sorted({epoch for p in recorded.pretrainings for epoch in p.epochs if epoch > 0})
+    if not epochs:
+        raise InputError("every recorded checkpoint is an untrained encoder: there is nothing to stop")
     return [
         rate(
             f"fixed-budget(epochs={epoch})",
@@ -195,7 +218,7 @@ def gain_over(line: Sequence[Rating], rating: Rating) -> float:
 
 def _row(rating: Rating, line: Sequence[Rating]) -> list[str | float]:
     return [
-        rating.rule, rating.mean_tis, min(rating.tis), rating.standard_error, rating.mean_epochs,
+        rating.rule, rating.mean_tis, rating.worst_tis, rating.standard_error, rating.mean_epochs,
         gain_over(line, rating), fmean(rating.shared_tis), fmean(rating.shared_epochs),
         rating.worker_time, rating.makespan,
     ]  # fmt: skip

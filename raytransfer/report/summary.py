@@ -46,10 +46,17 @@ class Answer:
         return replay(FirstPeak(), self.curve.points(self.choice)).selected_epoch
 
 
-def _choice(config: RobustnessConfig, curve: Curve) -> Choice:
+def choice_of(config: RobustnessConfig, curve: Curve, *, pooled: Sequence[str] = ("decoder-only",)) -> Choice:
+    """Return the indicator's parameters for a curve.
+
+    Args:
+        config: Distance, margin and level.
+        curve: Its encoder tells how many levels there are.
+        pooled: Modes in which representations are averaged over space; the default is the thesis's.
+    """
     count = num_levels(curve.encoder)
     level = config.level_number(count) - count - 1
-    return Choice(config.distance, config.margin, level, curve.mode == "decoder-only")
+    return Choice(config.distance, config.margin, level, curve.mode in pooled)
 
 
 def answers(
@@ -66,7 +73,7 @@ def answers(
         trials: Downstream trials of the study.
     """
     found = curves(*recorded(ledger, scorings, trials))
-    asked = [Answer(curve=curve, choice=_choice(trials[0].study.robustness, curve)) for curve in found]
+    asked = [Answer(curve=curve, choice=choice_of(trials[0].study.robustness, curve)) for curve in found]
     return [answer for answer in asked if answer.choice in answer.curve.scores]
 
 

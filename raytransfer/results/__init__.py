@@ -1,6 +1,7 @@
 """The tables: schemas, the Parquet ledger, the units of work and their keys, recorded curves."""
 
 from raytransfer.results.curves import Choice, Curve, curves, incomplete, recorded
+from raytransfer.results.durations import EpochSeconds, epoch_seconds
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.provenance import git_sha, library_versions, result_row
 from raytransfer.results.published import read_published
@@ -24,6 +25,7 @@ __all__ = [
     "DamagedLedgerError",
     "DownstreamUnit",
     "Encoders",
+    "EpochSeconds",
     "Ledger",
     "PretrainingUnit",
     "ScoringUnit",
@@ -31,6 +33,7 @@ __all__ = [
     "configurations",
     "curves",
     "downstream_units",
+    "epoch_seconds",
     "git_sha",
     "incomplete",
     "library_versions",

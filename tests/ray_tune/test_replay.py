@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
 
-from raytransfer.ray_tune.named_schedulers import REPORTED, SCHEDULERS, asha, hyperband, median_stopping
+from raytransfer.config import InputError
+from raytransfer.ray_tune.named_schedulers import (
+    REPORTED,
+    SCHEDULERS,
+    asha,
+    hyperband,
+    judge_factory,
+    median_stopping,
+)
 from raytransfer.ray_tune.replay import SchedulerJudge
 from raytransfer.scheduling import Decision, RecordedPretraining, Simulation, simulate
 
@@ -89,7 +97,7 @@ def successive_halving(curves: list, epochs: tuple, factor: int, last: int) -> l
 
 @given(
     curves=st.lists(
-        st.lists(st.integers(0, 20).map(lambda n: n / 20), min_size=6, max_size=6), min_size=1, max_size=8
+        st.lists(st.integers(0, 16).map(lambda n: n / 16), min_size=6, max_size=6), min_size=1, max_size=8
     ),
     epochs=st.sampled_from([(1, 2, 3, 4, 5, 16), (1, 2, 4, 8, 16, 20), (0, 1, 5, 10, 15, 16)]),
     factor=st.sampled_from([2, 4]),
@@ -169,6 +177,58 @@ def test_a_trial_reports_the_mean_over_its_targets() -> None:
     assert [(trial, epoch) for trial, epoch, _ in heard] == [("00000", 1), ("00000", 5)]
     assert [score for *_, score in heard] == pytest.approx([0.5, math.nan], nan_ok=True)
     assert seen.outcomes[0].selected == {"a": 1, "b": 1}, "epoch 0 is no candidate"
+
+
+LIVE_CURVES = [
+    [0.1, 0.4, 0.2, 0.7], [0.6, 0.5, 0.3, 0.3], [0.2, 0.1, 0.1, 0.2], [0.5, 0.7, 0.9, 0.8],
+    [0.4, 0.2, 0.6, 0.9], [0.3, 0.8, 0.5, 0.1], [0.7, 0.6, 0.4, 0.6],
+]  # fmt: skip
+LIVE = {  # trial:epoch and CONTINUE, PAUSE or STOP
+    "asha(reduction_factor=2)": (
+        "0:1C 0:2C 0:3C 0:4S 1:1C 1:2C 1:3C 1:4S 2:1S 3:1C 3:2C 3:3C 3:4S 4:1C 4:2S 5:1S 6:1C 6:2C 6:3C 6:4S"
+    ),
+    "hyperband": (
+        "0:1C 0:2C 0:3C 0:4P 1:1C 1:2C 1:3C 1:4S 2:1P 3:1P 4:1S 5:1C 5:2C 5:3C 5:4P 6:1C 6:2C 6:3C 6:4S "
+        "3:2C 3:3S"
+    ),
+    "median-stopping(min_samples_required=2)": (
+        "0:1P 1:1P 2:1S 3:1C 3:2P 4:1C 4:2P 5:1S 6:1C 6:2C 6:3P 0:2S 1:2C 1:3P 3:3C 3:4P 1:4P 4:3C 4:4C 6:4C"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", LIVE)
+def test_a_live_tune_decided_the_same_in_the_same_order(text: str) -> None:
+    """The expected decisions are those of a real `Tuner` (Ray 2.60, one CPU, checkpointing trainables)."""
+    trials = recorded(*LIVE_CURVES)
+    seen = simulate(trials, judge_factory(text)(trials), workers=1)
+    assert " ".join(f"{e.trial}:{e.epoch}{e.decision.name[0]}" for e in decided(seen)) == LIVE[text]
+
+
+def decided(seen: Simulation) -> list:
+    """Leave out those that are dismissed while others report."""
+    reported, found = set(), []
+    for event in seen.events:
+        if (event.trial, event.epoch) not in reported:
+            found.append(event)
+        reported.add((event.trial, event.epoch))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("asha(reduction_factor=1)", "reduction_factor must be above 1"),
+        ("asha(grace_period=0)", "grace_period must be at least 1"),
+        ("hyperband(reduction_factor=0.5)", "reduction_factor must be above 1"),
+        ("hyperband(max_t=3)", "unknown argument of hyperband 'max_t'"),
+        ("median-stopping(min_samples_required=0)", "min_samples_required must be at least 1"),
+        ("ahsa", "did you mean 'asha'"),
+    ],
+)
+def test_wrong_text_is_named(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        judge_factory(text)
 
 
 def test_decisions_depend_on_the_workers_only_through_time() -> None:

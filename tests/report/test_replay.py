@@ -98,7 +98,9 @@ def test_without_every_epochs_time_each_epoch_is_one_unit() -> None:
 
 
 def test_scores_that_are_not_there_are_named() -> None:
-    with pytest.raises(InputError, match=r"no scores of a simple on d with Choice.*margin=0.3"):
+    with pytest.raises(
+        InputError, match=r"no scores of a simple on d with .*margin 0.3.*recorded: .*margin 0.5"
+    ):
         recordings(CURVES, lambda _: CHOICE._replace(margin=0.3))
 
 
@@ -107,6 +109,15 @@ def test_standard_errors_reach_the_rule_that_needs_them() -> None:
     recorded = recordings(CURVES, lambda _: CHOICE)
     assert of("significant-fall(z=7)", recorded).epochs == (20, 5, 5)
     assert of("significant-fall(z=8)", recorded).epochs == (20, 20, 20)
+
+
+def test_a_rule_that_selects_nothing_somewhere_has_no_mean() -> None:
+    recorded = recordings(CURVES, lambda _: CHOICE)
+    line, rating = fixed_budgets(recorded), of("best-of-all(grace_period=21)", recorded)
+    assert rating.epochs == (20, 20, 20)
+    assert math.isnan(rating.mean_tis)
+    assert math.isnan(rating.worst_tis)
+    assert rating_table([rating], line, "epoch").splitlines()[-1].split()[1:4] == ["-", "-", "-"]
 
 
 def test_tables_and_figure(tmp_path: Path) -> None:
@@ -159,7 +170,7 @@ def test_the_published_numbers_come_out(
     rating = of(rule, published, workers)
     assert len(rating.tis) == 24
     assert rating.mean_tis == pytest.approx(mean, abs=5e-5)
-    assert min(rating.tis) == pytest.approx(worst, abs=5e-5)
+    assert rating.worst_tis == pytest.approx(worst, abs=5e-5)
     assert rating.mean_epochs == pytest.approx(epochs, abs=0.05)
     assert rating.shared_tis == rating.tis
     assert all(epochs <= shared for epochs, shared in _with_their_pretraining(published, rating))
