@@ -2,11 +2,11 @@
 
 from raytransfer.report.ablation import ablation_text, choice_rows, parameter_rows
 from raytransfer.report.baselines import baselines_text, rule_rows
-from raytransfer.report.choosing import Setting
 from raytransfer.report.figures import draw_answers
 from raytransfer.report.findings import Finding, finding_rows, findings, findings_text
 from raytransfer.report.frontier import draw_frontier
 from raytransfer.report.replay import (
+    JudgeFactory,
     Rating,
     Recordings,
     fixed_budgets,
@@ -16,18 +16,17 @@ from raytransfer.report.replay import (
     recordings,
     write_ratings,
 )
-from raytransfer.report.summary import Answer, answers, choice_of, summary
+from raytransfer.report.summary import Answer, answers, summary
 
 __all__ = [
     "Answer",
     "Finding",
+    "JudgeFactory",
     "Rating",
     "Recordings",
-    "Setting",
     "ablation_text",
     "answers",
     "baselines_text",
-    "choice_of",
     "choice_rows",
     "draw_answers",
     "draw_frontier",

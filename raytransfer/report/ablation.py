@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from tabulate import tabulate
 
 from raytransfer.config import MODES
-from raytransfer.report.choosing import ALL, POOLINGS, Setting, cell, choose, groups, rows, values
-from raytransfer.results import Curve
+from raytransfer.report.choosing import ALL, cell, choose, groups, rows, values
+from raytransfer.results import Curve, Signal
 from raytransfer.scheduling import BestOfAll, FirstPeak
 
 
@@ -36,6 +36,10 @@ METHODS = tuple(Method(name, grace_period) for grace_period in (1, 0) for name i
 EXTREMES = 5
 
 
+def _name(parameter: str, value: Any) -> str:
+    return Signal(pooled=value).pooling if parameter == "pooled" else str(value)
+
+
 def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     """Return the statistics with one parameter varied at a time, the others being the thesis's.
 
@@ -48,13 +52,13 @@ def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     among = groups(curves)
     return [
         row
-        for parameter in Setting._fields
+        for parameter in Signal._fields
         for value in values(curves, parameter)
         for method in METHODS
         for row in rows(
             among,
-            {"parameter": parameter, "value": POOLINGS.get(value, str(value)), **method._asdict()},
-            choose(curves, method.rule, Setting()._replace(**{parameter: value})),
+            {"parameter": parameter, "value": _name(parameter, value), **method._asdict()},
+            choose(curves, method.rule, Signal()._replace(**{parameter: value})),
         )
     ]
 
@@ -73,7 +77,7 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
         for row in rows(
             among,
             {**choice._asdict(), **method._asdict()},
-            choose(curves, method.rule, Setting(*choice[:3], MODES if choice.pooled else ())),
+            choose(curves, method.rule, Signal(*choice[:3], MODES if choice.pooled else ())),
         )
     ]
 
@@ -126,7 +130,7 @@ def ablation_text(
     count = len(curves)
     tables = [
         _parameter_table(parameter, [row for row in varied if row["parameter"] == parameter])
-        for parameter in Setting._fields
+        for parameter in Signal._fields
     ]
     extremes = [_extremes_table(every, method, count) for method in METHODS[:2]]
     spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]

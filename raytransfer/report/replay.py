@@ -14,7 +14,7 @@ from tabulate import tabulate
 
 from raytransfer.config import InputError
 from raytransfer.report.choosing import standard_error
-from raytransfer.results import Choice, Curve, EpochSeconds
+from raytransfer.results import Curve, EpochSeconds, Signal
 from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate
 
 JudgeFactory = Callable[[Sequence[RecordedPretraining]], Judge]
@@ -43,11 +43,6 @@ def _target(curve: Curve) -> str:
     return f"{curve.dataset} {curve.mode}"
 
 
-def _text(choice: Choice) -> str:
-    pooled = "pooled" if choice.pooled else "not pooled"
-    return f"distance {choice.distance}, margin {choice.margin:g}, level {choice.level}, {pooled}"
-
-
 def _values(curve: Curve, parameter: str) -> str:
     return " ".join(map(str, sorted({getattr(choice, parameter) for choice in curve.scores})))
 
@@ -60,25 +55,23 @@ def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, 
     return tuple(sum(seconds[epoch] for epoch in range(a + 1, b + 1)) / 3600 for a, b in steps)
 
 
-def recordings(
-    curves: Sequence[Curve], choose: Callable[[Curve], Choice], seconds: EpochSeconds | None = None
-) -> Recordings:
+def recordings(curves: Sequence[Curve], signal: Signal, seconds: EpochSeconds | None = None) -> Recordings:
     """Bring curves into the form that the simulator takes.
 
     Args:
         curves: At least one; those of one encoder and scheme become one pretraining.
-        choose: Curve -> the indicator's parameters; scores of models that share an encoder are the same.
+        signal: The scores that are replayed; models that share an encoder have the same.
         seconds: (encoder, scheme) -> epoch -> seconds. Where any is missing, every epoch takes one unit.
 
     Raises:
-        InputError: A curve has no scores for its choice.
+        InputError: A curve has no scores of the signal.
     """
     points: dict[tuple[str, str], dict[str, dict[int, tuple[float, float]]]] = {}
     for curve in curves:
-        choice = choose(curve)
+        choice = signal.choice(curve.encoder, curve.mode)
         if choice not in curve.scores:
             raise InputError(
-                f"no scores of {_pretraining(curve)} on {curve.dataset} with {_text(choice)}; recorded: "
+                f"no scores {signal} of {_pretraining(curve)} on {curve.dataset}; recorded: "
                 + ", ".join(f"{n} {_values(curve, n)}" for n in ("distance", "margin", "level"))
             )
         pairs = zip(curve.scores[choice], curve.standard_errors[choice], strict=True)

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from raytransfer.config import RobustnessConfig
-from raytransfer.models import num_levels
-from raytransfer.results import Choice, Curve, DownstreamUnit, Ledger, ScoringUnit, curves, recorded
+from raytransfer.results import (
+    Choice,
+    Curve,
+    DownstreamUnit,
+    Ledger,
+    ScoringUnit,
+    Signal,
+    curves,
+    recorded,
+)
 from raytransfer.scheduling import BestOfAll, FirstPeak, replay
 
 
@@ -46,19 +53,6 @@ class Answer:
         return replay(FirstPeak(), self.curve.points(self.choice)).selected_epoch
 
 
-def choice_of(config: RobustnessConfig, curve: Curve, *, pooled: Sequence[str] = ("decoder-only",)) -> Choice:
-    """Return the indicator's parameters for a curve.
-
-    Args:
-        config: Distance, margin and level.
-        curve: Its encoder tells how many levels there are.
-        pooled: Modes in which representations are averaged over space; the default is the thesis's.
-    """
-    count = num_levels(curve.encoder)
-    level = config.level_number(count) - count - 1
-    return Choice(config.distance, config.margin, level, curve.mode in pooled)
-
-
 def answers(
     ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[DownstreamUnit]
 ) -> list[Answer]:
@@ -73,7 +67,8 @@ def answers(
         trials: Downstream trials of the study.
     """
     found = curves(*recorded(ledger, scorings, trials))
-    asked = [Answer(curve=curve, choice=choice_of(trials[0].study.robustness, curve)) for curve in found]
+    signal = Signal.of_study(trials[0].study.robustness)
+    asked = [Answer(curve=curve, choice=signal.choice(curve.encoder, curve.mode)) for curve in found]
     return [answer for answer in asked if answer.choice in answer.curve.scores]
 
 

@@ -5,6 +5,7 @@ from raytransfer.results.durations import EpochSeconds, epoch_seconds
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.provenance import git_sha, library_versions, result_row
 from raytransfer.results.published import read_published
+from raytransfer.results.signals import POOLINGS, Signal, read_signal, rule_and_signal
 from raytransfer.results.storage import Storage, write_json
 from raytransfer.results.units import (
     Configuration,
@@ -19,6 +20,7 @@ from raytransfer.results.units import (
 )
 
 __all__ = [
+    "POOLINGS",
     "Choice",
     "Configuration",
     "Curve",
@@ -29,6 +31,7 @@ __all__ = [
     "Ledger",
     "PretrainingUnit",
     "ScoringUnit",
+    "Signal",
     "Storage",
     "configurations",
     "curves",
@@ -39,8 +42,10 @@ __all__ = [
     "library_versions",
     "pretraining_units",
     "read_published",
+    "read_signal",
     "recorded",
     "result_row",
+    "rule_and_signal",
     "scoring_units",
     "write_json",
 ]

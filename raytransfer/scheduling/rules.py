@@ -45,10 +45,13 @@ class StoppingRule(ABC):
     """A rule over one pretraining's scores on one target; see the module for NaN, ties and repeats.
 
     Attributes:
+        name: What command lines call it.
+        signal: The score it was made for where that is not the study's, as command lines have it after "on".
         selected_epoch: The epoch whose checkpoint the rule would transfer now.
     """
 
     name: ClassVar[str]
+    signal: ClassVar[str | None] = None
     selected_epoch: int | None = field(init=False, default=None)
     _last_epoch: int | None = field(init=False, default=None)
     _stopped: bool = field(init=False, default=False)

@@ -34,6 +34,7 @@ class Settled(StoppingRule):
     """
 
     name: ClassVar[str] = "settled"
+    signal: ClassVar[str] = "l2(margin=1, level=-4, pooled=never)"
     factor: float = 4.0
     tolerance: float = 0.1
     min_epochs: int = 20
