@@ -168,7 +168,9 @@ class RobustnessConfig:
     seed: int = setting(0, "seed of the colour jitter and of the pairing")
     batch_size: int = setting(16, "images per forward pass; changes speed, not scores")
     num_workers: int = setting(1, "tasks that share the scoring of a checkpoint; changes speed, not scores")
-    mixed_precision: bool = setting(True, "whether encoders compute in bfloat16 where scoring has a GPU")
+    mixed_precision: bool = setting(
+        True, "whether encoders compute in float16 where scoring has a GPU; changes scores by 1e-4 or so"
+    )
 
     def __post_init__(self) -> None:
         margins = self.margins
