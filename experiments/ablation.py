@@ -23,6 +23,7 @@ from grid import run as train
 from presets import PRESETS
 
 from raytransfer.cli import Session, main
+from raytransfer.config import InputError
 from raytransfer.report import (
     ablation_text,
     baselines_text,
@@ -33,11 +34,13 @@ from raytransfer.report import (
     parameter_rows,
     rule_rows,
 )
-from raytransfer.results import Curve, curves, incomplete, recorded
+from raytransfer.results import Curve, Signal, curves, incomplete, recorded
 
 
 def ablation(found: Sequence[Curve], output: Path | None) -> int:
     """Print the ablation of some curves, and write its tables where asked."""
+    if not any(Signal().choice(curve.encoder, curve.mode) in curve.scores for curve in found):
+        raise InputError(f"no configuration has scores for the parameters that are varied: {Signal()}")
     rules, varied, every, claims = (
         rule_rows(found),
         parameter_rows(found),

@@ -26,15 +26,24 @@ from raytransfer.ray_tune.named_schedulers import SCHEDULERS
 from raytransfer.report import stopping_table
 from raytransfer.results import (
     Curve,
+    Signal,
     configurations,
     curves,
     downstream_units,
     judge,
     pretraining_units,
     recorded,
+    rule_and_signal,
     scoring_units,
 )
 from raytransfer.scheduling import RULES, call_from_text, rule_factory
+
+
+def _checked(text: str) -> str:
+    """Return a rule's text where it can be read."""
+    rule, _ = rule_and_signal(text, Signal())
+    rule_factory(rule)
+    return text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +52,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--rule",
         metavar="TEXT",
         default="first-peak",
-        type=read_by(rule_factory),
-        help=f"for example 'first-peak(patience=2)'; {', '.join(RULES)} (default: first-peak)",
+        type=read_by(_checked),
+        help=f"for example 'first-peak(patience=2)', on other scores than the study's or those it was made "
+        f"for 'first-peak on l2(margin=1)'; {', '.join(RULES)} (default: first-peak)",
     )
     parser.add_argument(
         "--scheduler",
@@ -68,17 +78,19 @@ def _grid_curves(session: Session) -> list[Curve]:
 
 def experiment(session: Session) -> int:
     """Pretrain until the rule stops, and print what it decided."""
-    units, storage, make_rule = pretraining_units(session.study), session.storage, session.options.rule
+    units, storage = pretraining_units(session.study), session.storage
+    rule, signal = rule_and_signal(session.options.rule, Signal.of_study(session.study.robustness))
+    make_rule = rule_factory(rule)
     problem = source_problem(session.study.source)
     for unit in [unit for unit in units if problem is not None and is_trainable(unit, storage)]:
         print(f"missing: {unit.name} ({problem})", file=sys.stderr)
         units.remove(unit)
     build = session.options.scheduler
     scheduler = None if build is None else build(max((u.recipe.epochs for u in units), default=1))
-    pretrain_until_stopped(units, storage, session.tracker, make_rule, scheduler=scheduler)
-    judgements = [(unit, judge(unit, storage, make_rule)) for unit in units]
+    pretrain_until_stopped(units, storage, session.tracker, make_rule, signal=signal, scheduler=scheduler)
+    judgements = [(unit, judge(unit, storage, make_rule, signal)) for unit in units]
     print(stopping_table(judgements, storage, _grid_curves(session)))
-    print(f"rule: {make_rule()}; stop, saved, trained and selected count epochs")
+    print(f"rule: {make_rule()} on {signal}; stop, saved, trained and selected count epochs")
     return 0
 
 

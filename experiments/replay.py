@@ -10,8 +10,11 @@ Result:   a table: mean and worst TIS, the standard error of the mean over confi
           same mean epochs; then for pretrainings shared by their targets, which go on until the last target
           stops: TIS, epochs per pretraining, time of all workers, makespan.
 
-Rules read name(argument=value, ...). Ray's schedulers compare pretrainings with each other, which rules do
-not: they search for the best pretraining. The first brackets of HyperBand stop nobody early.
+Rules read name(argument=value, ...), and where they should follow other scores than the study's (--set
+robustness.distance, .margin, .level, .pooled) or those they were made for, "rule on signal": for example
+'first-peak(patience=2) on l2(margin=1, level=-4, pooled=never)'. Ray's schedulers, unlike rules, compare
+pretrainings with each other: they look for the best pretraining. HyperBand's first bracket stops nobody
+early, and few pretrainings fill no other.
 """
 
 import argparse
@@ -23,8 +26,8 @@ from presets import PRESETS
 from raytransfer.cli import Records, main_on_records
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
 from raytransfer.report import (
+    JudgeFactory,
     Recordings,
-    choice_of,
     draw_frontier,
     fixed_budgets,
     rate,
@@ -32,9 +35,8 @@ from raytransfer.report import (
     recordings,
     write_ratings,
 )
+from raytransfer.results import Signal, rule_and_signal
 from raytransfer.scheduling import RULES
-
-POOLED = {"decoder-only": ("decoder-only",), "always": ("full", "decoder-only"), "never": ()}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,13 +51,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=4, metavar="N", help="pretrainings that run at once (default: 4)"
     )
-    parser.add_argument(
-        "--pooled",
-        choices=POOLED,
-        default="decoder-only",
-        help="modes in which representations are averaged over space (default: decoder-only); the other "
-        "parameters of the score are --set robustness.distance, .margin and .level",
-    )
 
 
 def default_rules(recorded: Recordings) -> list[str]:
@@ -64,6 +59,7 @@ def default_rules(recorded: Recordings) -> list[str]:
     return [
         *(f"first-peak(patience={patience})" for patience in (1, 2, 3)),
         *(["significant-fall(z=1)", "significant-fall(z=2)"] if all(map(math.isfinite, errors)) else []),
+        "settled",
         "best-of-all",
         *SCHEDULERS,
     ]
@@ -71,25 +67,29 @@ def default_rules(recorded: Recordings) -> list[str]:
 
 def experiment(records: Records) -> int:
     """Replay, print the table, write the files."""
-    options, config = records.options, records.study.robustness
-    judges = {text: judge_factory(text) for text in options.rule or []}
-    recorded = recordings(
-        records.curves,
-        lambda curve: choice_of(config, curve, pooled=POOLED[options.pooled]),
-        records.epoch_seconds,
-    )
-    judges = judges or {text: judge_factory(text) for text in default_rules(recorded)}
-    line = fixed_budgets(recorded, workers=options.workers)
-    ratings = [rate(text, make, recorded, workers=options.workers) for text, make in judges.items()]
+    options, default = records.options, Signal.of_study(records.study.robustness)
+
+    def read(text: str) -> tuple[str, JudgeFactory, Signal]:
+        rule, signal = rule_and_signal(text, default)
+        return (rule if signal == default else f"{rule} on {signal}"), judge_factory(rule), signal
+
+    asked = [read(text) for text in options.rule or []]
+    recorded = {default: recordings(records.curves, default, records.epoch_seconds)}
+    asked = asked or [read(text) for text in default_rules(recorded[default])]
+    for _, _, signal in asked:
+        if signal not in recorded:
+            recorded[signal] = recordings(records.curves, signal, records.epoch_seconds)
+    line = fixed_budgets(recorded[default], workers=options.workers)
+    ratings = [rate(text, make, recorded[of], workers=options.workers) for text, make, of in asked]
+    unit = recorded[default].unit
     print(
-        f"{len(recorded.curves)} configurations, {len(recorded.pretrainings)} pretrainings, "
-        f"{options.workers} workers; robustness: {config.distance}, margin {config.margin:g}, "
-        f"level {config.level}, pooled: {options.pooled}\n"
+        f"{len(records.curves)} configurations, {len(recorded[default].pretrainings)} pretrainings, "
+        f"{options.workers} workers; robustness, where a rule says nothing else: {default}\n"
     )
-    print(rating_table([*line, *ratings], line, recorded.unit))
+    print(rating_table([*line, *ratings], line, unit))
     if records.output is not None:
         table, figure = records.output / "replay.csv", records.output / "frontier.png"
-        write_ratings(table, [*line, *ratings], line, recorded.unit)
+        write_ratings(table, [*line, *ratings], line, unit)
         draw_frontier(figure, ratings, line)
         print(f"\ntable:  {table}\nfigure: {figure}")
     return 0

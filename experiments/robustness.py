@@ -36,8 +36,8 @@ def experiment(session: Session) -> int:
         rows.append([row["dataset"], row["encoder"], row["scheme"], row["epoch"], *cells])
     config = session.study.robustness
     print(tabulate(rows, headers=["dataset", "encoder", "scheme", "epoch", "robustness", "pooled"]))
-    chosen = f"{config.distance}, margin {config.margin:g}, level {config.level}"
-    print(f"scores of {chosen}; those of all parameter choices are in the ledger")
+    which = f"{config.distance}, margin {config.margin:g}, level {config.level}"
+    print(f"scores of {which}; those of all parameter choices are in the ledger")
     return 0
 
 

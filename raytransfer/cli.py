@@ -32,6 +32,7 @@ from raytransfer.models import encoder_of, num_levels
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import (
     Curve,
+    EpochSeconds,
     Storage,
     configurations,
     curves,
@@ -159,9 +160,10 @@ def _published(folder: Path) -> list[Curve]:
     return curves(scores, downstream)
 
 
-def _make_output(folder: Path) -> None:
+def _make_output(folder: Path | None) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--output: {folder} cannot be made ({error.strerror})") from error
 
@@ -274,8 +276,6 @@ def _parsed(
     arguments = parser.parse_args(argv)
     if arguments.preset not in presets:
         raise unknown_name("preset", arguments.preset, presets)
-    if getattr(arguments, "output", None) is not None:
-        _make_output(arguments.output)
     return arguments
 
 
@@ -328,10 +328,14 @@ def main(
             add_options(parser)
         arguments = _parsed(parser, presets, argv)
         if published is not None and arguments.published is not None:
-            return published(_published(arguments.published), arguments.output)
+            found = _published(arguments.published)
+            _make_output(arguments.output)
+            return published(found, arguments.output)
         study = _study(arguments, presets)
         if plan is not None and arguments.dry_run:
             return plan(study)
+        if published is not None:
+            _make_output(arguments.output)
         with _session(arguments, study) as session:
             return experiment(session)
 
@@ -352,13 +356,13 @@ class Records:
 
     study: StudyConfig
     curves: list[Curve]
-    epoch_seconds: Mapping[tuple[str, str], Mapping[int, float]]
+    epoch_seconds: EpochSeconds
     options: argparse.Namespace
     output: Path | None
 
 
-def _read_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
-    """Read what the ledger has of a study, naming what it lacks on stderr.
+def _read_study(arguments: argparse.Namespace, study: StudyConfig) -> tuple[list[Curve], EpochSeconds]:
+    """Read the curves and times of a study from the ledger, naming on stderr what it lacks.
 
     Raises:
         InputError: There is no complete curve; the message says which command makes them.
@@ -379,10 +383,7 @@ def _read_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
     found = curves(*tables)
     if not found:
         raise InputError(f"no curve of this study is complete under {storage.root}: {fill}")
-    seconds = epoch_seconds(storage.ledger, units)
-    return Records(
-        study=study, curves=found, epoch_seconds=seconds, options=arguments, output=arguments.output
-    )
+    return found, epoch_seconds(storage.ledger, units)
 
 
 def main_on_records(
@@ -412,10 +413,14 @@ def main_on_records(
         arguments = _parsed(parser, presets, argv)
         study = _study(arguments, presets)
         if arguments.published is None:
-            return experiment(_read_study(arguments, study))
-        found = _published(arguments.published)
+            found, seconds = _read_study(arguments, study)
+        else:
+            found, seconds = _published(arguments.published), {}
+        _make_output(arguments.output)
         return experiment(
-            Records(study=study, curves=found, epoch_seconds={}, options=arguments, output=arguments.output)
+            Records(
+                study=study, curves=found, epoch_seconds=seconds, options=arguments, output=arguments.output
+            )
         )
 
     return _reported(work)

@@ -17,11 +17,12 @@ from raytransfer.models import CorruptCheckpointError, read_meta, save_encoder
 from raytransfer.results import (
     PretrainingUnit,
     ScoringUnit,
+    Signal,
     Storage,
     git_sha,
     library_versions,
     result_row,
-    signals,
+    target_scores,
 )
 from raytransfer.training.live_scoring import score_in_training
 from raytransfer.training.pretraining import Pretraining
@@ -43,6 +44,7 @@ def train_unit(
     training: Pretraining,
     storage: Storage,
     targets: Mapping[str, Images],
+    signal: Signal,
     *,
     num_processes: int,
     state: dict[str, Any] | None,
@@ -55,11 +57,12 @@ def train_unit(
         training: Its loop, that has not begun.
         storage: Where the series and the ledger are.
         targets: Dataset -> images that every epoch's encoder is scored on; may be empty.
+        signal: Which of the scores are reported; the ledger keeps all.
         num_processes: How many train together.
         state: To go on from; not used where the series or the scores up to it have a gap. None to begin.
         report: Told of every epoch, the untrained epoch 0 only where there are targets.
     """
-    epochs = _Epochs(unit, storage, training, targets, num_processes)
+    epochs = _Epochs(unit, storage, training, targets, signal, num_processes)
     if state is not None and epochs.goes_on(state):
         training.load_state_dict(state)
     elif targets or 0 in unit.recipe.series:
@@ -85,10 +88,11 @@ class _Epochs:
         storage: Storage,
         training: Pretraining,
         targets: Mapping[str, Images],
+        signal: Signal,
         num_processes: int,
     ) -> None:
         self._unit, self._storage, self._training, self._targets = unit, storage, training, targets
-        self._num_processes = num_processes
+        self._signal, self._num_processes = signal, num_processes
         self._series = storage.series(unit.encoder, unit.scheme)
 
     def goes_on(self, state: Mapping[str, Any]) -> bool:
@@ -128,7 +132,7 @@ class _Epochs:
                 pretraining=self._unit.key, source=self._unit.study.source.name, **metrics,
             )  # fmt: skip
             self._storage.ledger.append("pretraining", row)
-        return {"epoch": epoch, **metrics, **(signals(scored) if scored else {})}
+        return {"epoch": epoch, **metrics, **(target_scores(scored, self._signal) if scored else {})}
 
     def _score(self, unit: ScoringUnit) -> tuple[ScoringUnit, list[dict[str, Any]]]:
         started = time.monotonic()

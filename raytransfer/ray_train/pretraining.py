@@ -19,7 +19,7 @@ from tqdm import tqdm
 from raytransfer.config import InputError, WorkFailedError, reason
 from raytransfer.data import load_source
 from raytransfer.ray_train.worker import pretraining_worker
-from raytransfer.results import PretrainingUnit, Storage
+from raytransfer.results import PretrainingUnit, Signal, Storage
 from raytransfer.tracking import Tracker, pretraining_record
 
 
@@ -112,6 +112,7 @@ def pretraining_trainer(
     storage: Storage,
     *,
     targets: Mapping[str, ray.ObjectRef],
+    signal: Signal | None = None,
     callbacks: Sequence[ray.train.UserCallback] = (),
 ) -> ray.train.torch.TorchTrainer:
     """Return what trains a unit, from its last whole epoch where there is one.
@@ -122,6 +123,7 @@ def pretraining_trainer(
         storage: Where the series, the ledger and Ray's files are.
         targets: Dataset -> reference to its images: every epoch's encoder is scored on them. All datasets of
             the unit's study, or none.
+        signal: Which of the scores are reported; those of the study where None.
         callbacks: Told of every report. Who stops the trainer by them also frees its placement group, which
             every report names.
     """
@@ -130,7 +132,13 @@ def pretraining_trainer(
     trainer = _SupervisedTrainer if callbacks else ray.train.torch.TorchTrainer
     return trainer(
         pretraining_worker,
-        train_loop_config={"unit": unit, "data": data, "storage": storage, "targets": dict(targets)},
+        train_loop_config={
+            "unit": unit,
+            "data": data,
+            "storage": storage,
+            "targets": dict(targets),
+            "signal": signal or Signal.of_study(unit.study.robustness),
+        },
         scaling_config=ray.train.ScalingConfig(
             num_workers=config.num_workers,
             use_gpu=resources.gpu_pretraining,

@@ -21,7 +21,8 @@ def pretraining_worker(job: dict[str, Any]) -> None:
 
     Args:
         job: {"unit": PretrainingUnit, "data": reference to the source data, "storage": Storage, "targets":
-            dataset -> reference to the target images that every epoch's encoder is scored on; may be empty}.
+            dataset -> reference to the target images that every epoch's encoder is scored on; may be empty,
+            "signal": which of the scores are reported}.
     """
     unit: PretrainingUnit = job["unit"]
     context, group = ray.train.get_context(), get_current_placement_group()
@@ -46,6 +47,7 @@ def pretraining_worker(job: dict[str, Any]) -> None:
         training,
         job["storage"],
         {name: ray.get(images) for name, images in job["targets"].items()},
+        job["signal"],
         num_processes=context.get_world_size(),
         state=_saved_state(),
         report=report,

@@ -33,8 +33,9 @@ from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.results import (
-    SIGNAL,
+    METRIC,
     PretrainingUnit,
+    Signal,
     Storage,
     judge,
     scored_epochs,
@@ -55,6 +56,7 @@ def pretrain_until_stopped(
     tracker: Tracker,
     make_rule: MakeRule,
     *,
+    signal: Signal,
     scheduler: TrialScheduler | None = None,
 ) -> None:
     """Pretrain every unit until its rule has stopped on every target, and publish all to MLflow.
@@ -66,6 +68,7 @@ def pretrain_until_stopped(
         storage: Where the series, the ledger and Ray's files are.
         tracker: Where runs are shown.
         make_rule: Builds a fresh rule.
+        signal: Which scores it follows.
         scheduler: One of Ray's, which may stop a trial before its rule does.
 
     Raises:
@@ -78,22 +81,26 @@ def pretrain_until_stopped(
         score(scoring_units(units[0].study, series), storage, tracker)
     pending = {u.key: u for u in units if is_trainable(u, storage)}
     if scheduler is None:  # which would judge all pretrainings together
-        decided = [u for u in pending.values() if all(j.stopped for j in judge(u, storage, make_rule))]
+        decided = [
+            u for u in pending.values() if all(j.stopped for j in judge(u, storage, make_rule, signal))
+        ]
         pending = {key: unit for key, unit in pending.items() if unit not in decided}
-    failed = _tune(pending, storage, tracker, make_rule, scheduler) if pending else {}
+    failed = _tune(pending, storage, tracker, make_rule, signal, scheduler) if pending else {}
     for unit in units:
         if unit.key not in failed:
-            settle(unit, storage, tracker, make_rule)
+            settle(unit, storage, tracker, make_rule, signal)
     if failed:
         raise WorkFailedError(f"pretraining failed: {'; '.join(failed.values())}")
 
 
-def settle(unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule: MakeRule) -> None:
+def settle(
+    unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule: MakeRule, signal: Signal
+) -> None:
     """Bring the encoders that a rule chose into the series, and publish the pretraining.
 
     What it could go on from stays until it is complete.
     """
-    found = judge(unit, storage, make_rule)
+    found = judge(unit, storage, make_rule, signal)
     series, unsettled = storage.series(unit.encoder, unit.scheme), storage.unsettled(unit.key)
     for epoch in {of.selected_epoch for of in found if of.selected_epoch is not None}:
         if not series.path(epoch).exists() and unsettled.path(epoch).exists():
@@ -104,29 +111,31 @@ def settle(unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule:
         unit,
         storage,
         storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist(),
-        signals=scored_epochs(unit, storage),
+        scores=scored_epochs(unit, storage, signal),
     )
     if storage.ledger.has("pretraining", unit.epoch_key(unit.recipe.epochs)):
         shutil.rmtree(storage.pretraining_run(unit.key), ignore_errors=True)
         tracker.publish(record)
     else:
-        chosen = ", ".join(f"epoch {of.selected_epoch} for {of.signal}" for of in found)
+        chosen = ", ".join(f"epoch {of.selected_epoch} for {of.target}" for of in found)
         tracker.stop(record, f"{make_rule()} at epoch {max(of.epoch or 0 for of in found)} chose {chosen}")
 
 
-def recorded_reports(unit: PretrainingUnit, storage: Storage, *, scored: bool) -> Iterator[dict[str, Any]]:
+def recorded_reports(
+    unit: PretrainingUnit, storage: Storage, signal: Signal | None
+) -> Iterator[dict[str, Any]]:
     """Yield what the ledger has of a pretraining, as its workers would report it.
 
     Args:
         unit: The pretraining.
         storage: Where its series and the ledger are.
-        scored: Whether its epochs have scores, and the untrained epoch 0 counts.
+        signal: Which scores are reported; None where its epochs are not scored, and epoch 0 does not count.
     """
     rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
     metrics = {row["epoch"]: {name: row[name] for name in PRETRAINING_METRICS} for row in rows}
-    signals = scored_epochs(unit, storage) if scored else metrics
-    for epoch in takewhile(signals.__contains__, count(0 if scored else 1)):  # a gap is filled anew
-        yield {"epoch": epoch, **metrics.get(epoch, {}), **signals[epoch]}
+    found = metrics if signal is None else scored_epochs(unit, storage, signal)
+    for epoch in takewhile(found.__contains__, count(1 if signal is None else 0)):  # a gap is filled anew
+        yield {"epoch": epoch, **metrics.get(epoch, {}), **found[epoch]}
 
 
 def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
@@ -134,15 +143,16 @@ def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
 
     Args:
         config: {"pretraining": {"key": ...}} and what the reporter shows.
-        job: "units" by key, "storage", and references: "data", "targets" by dataset.
+        job: "units" by key, "storage", "signal", and references: "data", "targets" by dataset.
     """
     unit, storage = job["units"][config["pretraining"]["key"]], job["storage"]
-    for report in recorded_reports(unit, storage, scored=True):
+    for report in recorded_reports(unit, storage, job["signal"]):
         tune.report(report)
     try:
         pretraining_trainer(
-            unit, job["data"], storage, targets=job["targets"], callbacks=[TuneReportCallback()]
-        ).fit()
+            unit, job["data"], storage, targets=job["targets"], signal=job["signal"],
+            callbacks=[TuneReportCallback()],
+        ).fit()  # fmt: skip
     except ray.train.TrainingFailedError as error:
         raise WorkFailedError(reason(failure_cause(error))) from error
 
@@ -178,7 +188,7 @@ def _describe(trials: Sequence[Trial]) -> str:
     running = [t for t in trials if t.status == Trial.RUNNING and "epoch" in t.last_result]
     return ", ".join(
         f"{t.config['pretraining']['name']} epoch {t.last_result['epoch']} "
-        f"robustness {t.last_result[SIGNAL]:.3f}"
+        f"robustness {t.last_result[METRIC]:.3f}"
         for t in running
     )
 
@@ -202,6 +212,7 @@ def _tune(
     storage: Storage,
     tracker: Tracker,
     make_rule: MakeRule,
+    signal: Signal,
     scheduler: TrialScheduler | None,
 ) -> dict[str, str]:
     """Run Tune; return key -> a line on why it failed, of the pretrainings that did."""
@@ -209,6 +220,7 @@ def _tune(
     job = {
         "units": dict(pending),
         "storage": storage,
+        "signal": signal,
         "data": ray.put(load_source(study.source)),
         "targets": targets_in_store(study),
     }

@@ -5,9 +5,8 @@ A scheduler is called as `TuneController` (Ray 2.60) calls it: all trials are ad
 `on_trial_remove`. As in Tune, trials get workers in the order in which they asked for one: new ones at once,
 paused ones when `choose_trial_to_run` returns them. (Tune adds and stages at most 16 trials ahead.)
 
-Each pretraining is a trial that reports `epoch`, from 1 on as trials of Tune do, and `robustness`, the mean
-of its targets' scores. Schedulers stop trials but select no checkpoint: each target takes the one with the
-best score that it has seen, epoch 0 left out.
+Each pretraining is a trial that reports `epoch`, from 1 on, and `robustness`, the mean over its targets.
+Schedulers select no checkpoint: each target takes the best score that it has seen, epoch 0 left out.
 """
 
 from collections import deque
@@ -16,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from raytransfer.scheduling import BestOfAll, Decision, Judge, RecordedPretraining, RuleJudge
+from raytransfer.scheduling import BestOfAll, Decision, RecordedPretraining, RuleJudge
 
 
 class _RecordedTrial:
@@ -29,7 +28,7 @@ class _RecordedTrial:
         self.last_result: dict[str, float] = {}
 
 
-class SchedulerJudge(Judge):
+class SchedulerJudge(RuleJudge):
     """A Ray Tune scheduler as the judge of a simulation, and its stand-in for the `TuneController`.
 
     Args:
@@ -38,9 +37,8 @@ class SchedulerJudge(Judge):
     """
 
     def __init__(self, pretrainings: Sequence[RecordedPretraining], scheduler: TrialScheduler) -> None:
-        self._pretrainings, self._scheduler = pretrainings, scheduler
-        self._best = RuleJudge(pretrainings, BestOfAll)
-        self._dismissed: list[int] = []
+        super().__init__(pretrainings, BestOfAll)  # for what each target selects
+        self._scheduler, self._dismissed = scheduler, list[int]()
         self._trials = [_RecordedTrial(index) for index in range(len(pretrainings))]
         for trial in self._trials:
             scheduler.on_trial_add(self, trial)
@@ -83,14 +81,11 @@ class SchedulerJudge(Judge):
 
     def report(self, trial: int, checkpoint: int) -> Decision:
         """Report a result to the scheduler and do what it says."""
-        self._best.report(trial, checkpoint)
+        super().report(trial, checkpoint)
         pretraining, running = self._pretrainings[trial], self._trials[trial]
-        if pretraining.epochs[checkpoint] == 0:
+        if (epoch := pretraining.epochs[checkpoint]) == 0:
             return Decision.CONTINUE
-        running.last_result = {
-            "epoch": pretraining.epochs[checkpoint],
-            "robustness": pretraining.mean_score(checkpoint),
-        }
+        running.last_result = {"epoch": epoch, "robustness": pretraining.mean_score(checkpoint)}
         decision = Decision(self._scheduler.on_trial_result(self, running, running.last_result).lower())
         if decision is Decision.PAUSE:
             running.status = Trial.PAUSED
@@ -107,7 +102,3 @@ class SchedulerJudge(Judge):
         """Return the paused trials that the scheduler has ended since this was last asked."""
         ended, self._dismissed = self._dismissed, []
         return ended
-
-    def selected(self, trial: int) -> dict[str, int | None]:
-        """Return the epoch of the best score that each target has seen, from 1 on."""
-        return self._best.selected(trial)

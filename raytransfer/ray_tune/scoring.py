@@ -1,4 +1,4 @@
-"""Distributed scoring: Ray tasks that share checkpoints, the target images once per node in the object store."""
+"""Distributed scoring: Ray tasks, the target images once per node in the object store."""
 
 import time
 from dataclasses import asdict, dataclass, field

@@ -32,7 +32,7 @@ from raytransfer.ray_tune.live_pretraining import recorded_reports, targets_in_s
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
-from raytransfer.results import SIGNAL, DownstreamUnit, PretrainingUnit, Storage
+from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage
 from raytransfer.tracking import RunRecord, Tracker, downstream_record
 from raytransfer.training.pretraining import Pretraining
 
@@ -126,7 +126,8 @@ def _pretrain(
     unit: PretrainingUnit, storage: Storage, data: ClassificationData, targets: Mapping[str, Images]
 ) -> None:
     """Report what is recorded, then train on, in this process."""
-    for found in recorded_reports(unit, storage, scored=bool(targets)):
+    signal = Signal.of_study(unit.study.robustness)
+    for found in recorded_reports(unit, storage, signal if targets else None):
         tune.report(found)
     kept = storage.pretraining_run(unit.key)
     kept.mkdir(parents=True, exist_ok=True)
@@ -147,7 +148,7 @@ def _pretrain(
         loader_workers=resources.loader_workers,
     )
     state = read_state(kept) if (kept / STATE).exists() else None
-    train_unit(unit, training, storage, targets, num_processes=1, state=state, report=report)
+    train_unit(unit, training, storage, targets, signal, num_processes=1, state=state, report=report)
 
 
 def _resumed(study: optuna.Study) -> int:
@@ -226,7 +227,7 @@ def _tune(
     study = base.study
     job: dict[str, Any] = {"base": base, "storage": storage}
     if isinstance(base, PretrainingUnit):
-        targets = targets_in_store(study) if objective == SIGNAL else {}
+        targets = targets_in_store(study) if objective == METRIC else {}
         job.update(data=ray.put(load_source(study.source)), targets=targets)
         resources = {"cpu": study.resources.cpus_per_worker, "gpu": float(study.resources.gpu_pretraining)}
     else:

@@ -7,7 +7,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
-from raytransfer.results import SIGNAL, PretrainingUnit, Storage
+from raytransfer.results import METRIC, PretrainingUnit, Storage
 from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record
 
 Record = Callable[[dict[str, Any], Sequence[dict[str, Any]]], RunRecord]
@@ -69,8 +69,8 @@ def reported_pretraining(
 ) -> RunRecord:
     """Return the record of a pretraining from what it reported to Tune."""
     rows = [result for result in history if set(PRETRAINING_METRICS) <= result.keys()]
-    signals = {
-        result["epoch"]: {name: value for name, value in result.items() if name.startswith(SIGNAL)}
+    scores = {
+        result["epoch"]: {name: value for name, value in result.items() if name.startswith(METRIC)}
         for result in history
     }
-    return pretraining_record(unit, storage, rows, signals=signals)
+    return pretraining_record(unit, storage, rows, scores=scores)

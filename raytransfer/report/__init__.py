@@ -6,6 +6,7 @@ from raytransfer.report.figures import draw_answers
 from raytransfer.report.findings import Finding, finding_rows, findings, findings_text
 from raytransfer.report.frontier import draw_frontier
 from raytransfer.report.replay import (
+    JudgeFactory,
     Rating,
     Recordings,
     fixed_budgets,
@@ -16,17 +17,17 @@ from raytransfer.report.replay import (
     write_ratings,
 )
 from raytransfer.report.stopping import stopping_table
-from raytransfer.report.summary import Answer, answers, choice_of, summary
+from raytransfer.report.summary import Answer, answers, summary
 
 __all__ = [
     "Answer",
     "Finding",
+    "JudgeFactory",
     "Rating",
     "Recordings",
     "ablation_text",
     "answers",
     "baselines_text",
-    "choice_of",
     "choice_rows",
     "draw_answers",
     "draw_frontier",

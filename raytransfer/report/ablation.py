@@ -1,13 +1,14 @@
 """The ablation: how well each choice of the robustness indicator's parameters chooses checkpoints."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
 from raytransfer.config import MODES
-from raytransfer.report.choosing import ALL, POOLINGS, Setting, cell, choose, groups, rows, values
-from raytransfer.results import Curve
+from raytransfer.report.choosing import ALL, cell, choose, groups, rows, values
+from raytransfer.results import Curve, Signal
 from raytransfer.scheduling import BestOfAll, FirstPeak
 
 
@@ -35,6 +36,10 @@ METHODS = tuple(Method(name, grace_period) for grace_period in (1, 0) for name i
 EXTREMES = 5
 
 
+def _name(parameter: str, value: Any) -> str:
+    return Signal(pooled=value).pooling if parameter == "pooled" else str(value)
+
+
 def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     """Return the statistics with one parameter varied at a time, the others being the thesis's.
 
@@ -47,13 +52,13 @@ def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     among = groups(curves)
     return [
         row
-        for parameter in Setting._fields
+        for parameter in Signal._fields
         for value in values(curves, parameter)
         for method in METHODS
         for row in rows(
             among,
-            {"parameter": parameter, "value": POOLINGS.get(value, str(value)), **method._asdict()},
-            choose(curves, method.rule, Setting()._replace(**{parameter: value})),
+            {"parameter": parameter, "value": _name(parameter, value), **method._asdict()},
+            choose(curves, method.rule, Signal()._replace(**{parameter: value})),
         )
     ]
 
@@ -72,7 +77,7 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
         for row in rows(
             among,
             {**choice._asdict(), **method._asdict()},
-            choose(curves, method.rule, Setting(*choice[:3], MODES if choice.pooled else ())),
+            choose(curves, method.rule, Signal(*choice[:3], MODES if choice.pooled else ())),
         )
     ]
 
@@ -125,17 +130,23 @@ def ablation_text(
     count = len(curves)
     tables = [
         _parameter_table(parameter, [row for row in varied if row["parameter"] == parameter])
-        for parameter in Setting._fields
+        for parameter in Signal._fields
     ]
     extremes = [_extremes_table(every, method, count) for method in METHODS[:2]]
-    seed_spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]
+    spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]
+    heading = [
+        "Ablation: TIS with one parameter varied, the others being cosine, margin 0.5, level -2 (second to "
+        "last), pooled for decoder-only.",
+        "Mean ± standard error over n configurations (worst); levels are counted from the deepest, -1.",
+    ]
+    if not any(map(math.isnan, spread)):
+        heading.append(
+            f"Seed by seed, the means over all vary by {min(spread):.4f} to {max(spread):.4f} (standard "
+            "deviation over downstream seeds)."
+        )
     return "\n\n".join(
         [
-            "Ablation: TIS with one parameter varied, the others being cosine, margin 0.5, level -2 (second "
-            "to last), pooled for decoder-only.\n"
-            "Mean ± standard error over n configurations (worst); levels are counted from the deepest, -1.\n"
-            f"Another downstream seed changes the means over all by {min(seed_spread):.4f} to "
-            f"{max(seed_spread):.4f} (standard deviation over seeds).",
+            "\n".join(heading),
             *tables,
             f"Of all choices that the {count} configurations have scores for, the best and the worst (the "
             "best of so many looks better than it is):",

@@ -5,8 +5,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from raytransfer.report.choosing import ALL, Setting, cell, choose, groups, rows
-from raytransfer.results import Curve
+from raytransfer.report.choosing import ALL, cell, choose, groups, rows
+from raytransfer.results import Curve, Signal
 from raytransfer.scheduling import BestOfAll, FirstPeak, FixedBudget, StoppingRule
 
 BEST, PEAK = "best robustness, epoch 0 left out", "first peak"
@@ -42,7 +42,7 @@ def rule_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     return [
         row
         for name, rule in _rules(curves).items()
-        for row in rows(among, {"rule": name}, choose(curves, rule, Setting()))
+        for row in rows(among, {"rule": name}, choose(curves, rule, Signal()))
     ]
 
 

@@ -11,42 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import MODES
-from raytransfer.results import Choice, Curve
+from raytransfer.config import MODES, POOLINGS
+from raytransfer.results import Curve, Signal
 from raytransfer.scheduling import StoppingRule, replay
 
 Array = NDArray[np.float64]
 ALL = "all"
 
 
-class Setting(NamedTuple):
-    """Parameters of the indicator for both modes; the defaults are the thesis's.
-
-    Attributes:
-        distance: "cosine", "l2" or "pearson".
-        margin: Margin of the hinge.
-        level: Encoder level from the end, -1 the deepest.
-        pooled: Modes in which representations are averaged over space.
-    """
-
-    distance: str = "cosine"
-    margin: float = 0.5
-    level: int = -2
-    pooled: tuple[str, ...] = ("decoder-only",)
-
-    def choice(self, mode: str) -> Choice:
-        """Return the parameters in a mode."""
-        return Choice(self.distance, self.margin, self.level, mode in self.pooled)
-
-
-POOLINGS = {("decoder-only",): "decoder-only", MODES: "always", (): "never", ("full",): "full"}
-"""Modes in which representations are averaged over space -> what that is called."""
-
-
 def values(curves: Sequence[Curve], parameter: str) -> list[Any]:
-    """Return the values of a field of `Setting` that curves have scores for, the deepest level first."""
+    """Return the values of a field of `Signal` that curves have scores for, the deepest level first."""
     if parameter == "pooled":
-        return list(POOLINGS)
+        return list(POOLINGS.values())
     found = {getattr(choice, parameter) for curve in curves for choice in curve.scores}
     return sorted(found, reverse=parameter == "level")
 
@@ -65,18 +41,18 @@ class Chosen(NamedTuple):
     epochs: Array
 
 
-def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], setting: Setting) -> Chosen:
+def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Signal) -> Chosen:
     """Return what a stopping rule takes from every curve.
 
     Args:
         curves: The configurations.
         rule: Makes a fresh rule.
-        setting: The indicator's parameters.
+        signal: The scores it follows.
     """
     num_seeds = min(len(seeds) for curve in curves for seeds in curve.performances)
     tis, seed_tis, paid = [], [], []
     for curve in curves:
-        choice = setting.choice(curve.mode)
+        choice = signal.choice(curve.encoder, curve.mode)
         seen = replay(rule(), curve.points(choice)) if choice in curve.scores else None
         epoch = seen.selected_epoch if seen else None
         tis.append(curve.tis(epoch))

@@ -1,9 +1,9 @@
 """The thesis's four findings on the parameters of robustness, and what other data say about them.
 
-One parameter is varied at a time, the others being the thesis's (`Setting`), under the offline and the online
+One parameter is varied at a time, the others being the thesis's (`Signal`), under the offline and the online
 method, epoch 0 left out as in the thesis. Differences in TIS are paired: taken within each configuration that
 has both, then averaged, with the standard error over configurations. When a finding holds was fixed before
-looking at any data:
+the ablation was computed for the first time:
 
 - "A is better than B" holds where the mean difference is larger than `DECISIVE` standard errors, does not
   hold where it is below minus that, and is not decided in between.
@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raytransfer.config import MODES
-from raytransfer.report.choosing import ALL, Setting, choose, standard_error, values
-from raytransfer.results import Curve
+from raytransfer.report.choosing import ALL, choose, standard_error, values
+from raytransfer.results import Curve, Signal
 from raytransfer.scheduling import BestOfAll, FirstPeak
 
 DECISIVE = 2.0
@@ -99,7 +99,7 @@ class Finding:
 
 
 def _compare(
-    curves: Sequence[Curve], method: str, first: Setting, second: Setting, name: str, mode: str = ALL
+    curves: Sequence[Curve], method: str, first: Signal, second: Signal, name: str, mode: str = ALL
 ) -> Comparison:
     rule = METHODS[method]
     differences = choose(curves, rule, first).tis - choose(curves, rule, second).tis
@@ -110,7 +110,7 @@ def _compare(
 
 
 def _against_the_others(curves: Sequence[Curve], method: str, parameter: str) -> list[Comparison]:
-    thesis = Setting()
+    thesis = Signal()
     best = getattr(thesis, parameter)
     return [
         _compare(curves, method, thesis, thesis._replace(**{parameter: value}), f"{best} minus {value}")
@@ -120,7 +120,7 @@ def _against_the_others(curves: Sequence[Curve], method: str, parameter: str) ->
 
 
 def _among_margins(curves: Sequence[Curve], method: str) -> list[Comparison]:
-    thesis = Setting()
+    thesis = Signal()
     margins = [margin for margin in values(curves, "margin") if margin <= thesis.margin]
     return [
         _compare(
@@ -135,7 +135,7 @@ def _among_margins(curves: Sequence[Curve], method: str) -> list[Comparison]:
 
 
 def _between_poolings(curves: Sequence[Curve], method: str) -> list[Comparison]:
-    pooled, not_pooled = Setting(pooled=MODES), Setting(pooled=())
+    pooled, not_pooled = Signal(pooled=MODES), Signal(pooled=())
     return [
         _compare(curves, method, pooled, not_pooled, "decoder-only, pooled minus not", "decoder-only"),
         _compare(curves, method, not_pooled, pooled, "full, not minus pooled", "full"),

@@ -7,17 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 from tabulate import tabulate
 
 from raytransfer.config import InputError
-from raytransfer.results import Choice, Curve
+from raytransfer.report.choosing import standard_error
+from raytransfer.results import Curve, EpochSeconds, Signal
 from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate
 
 JudgeFactory = Callable[[Sequence[RecordedPretraining]], Judge]
-Seconds = Mapping[tuple[str, str], Mapping[int, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +43,6 @@ def _target(curve: Curve) -> str:
     return f"{curve.dataset} {curve.mode}"
 
 
-def _text(choice: Choice) -> str:
-    pooled = "pooled" if choice.pooled else "not pooled"
-    return f"distance {choice.distance}, margin {choice.margin:g}, level {choice.level}, {pooled}"
-
-
 def _values(curve: Curve, parameter: str) -> str:
     return " ".join(map(str, sorted({getattr(choice, parameter) for choice in curve.scores})))
 
@@ -60,25 +55,23 @@ def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, 
     return tuple(sum(seconds[epoch] for epoch in range(a + 1, b + 1)) / 3600 for a, b in steps)
 
 
-def recordings(
-    curves: Sequence[Curve], choose: Callable[[Curve], Choice], seconds: Seconds | None = None
-) -> Recordings:
+def recordings(curves: Sequence[Curve], signal: Signal, seconds: EpochSeconds | None = None) -> Recordings:
     """Bring curves into the form that the simulator takes.
 
     Args:
         curves: At least one; those of one encoder and scheme become one pretraining.
-        choose: Curve -> the indicator's parameters; scores of models that share an encoder are the same.
+        signal: The scores that are replayed; models that share an encoder have the same.
         seconds: (encoder, scheme) -> epoch -> seconds. Where any is missing, every epoch takes one unit.
 
     Raises:
-        InputError: A curve has no scores for its choice.
+        InputError: A curve has no scores of the signal.
     """
     points: dict[tuple[str, str], dict[str, dict[int, tuple[float, float]]]] = {}
     for curve in curves:
-        choice = choose(curve)
+        choice = signal.choice(curve.encoder, curve.mode)
         if choice not in curve.scores:
             raise InputError(
-                f"no scores of {_pretraining(curve)} on {curve.dataset} with {_text(choice)}; recorded: "
+                f"no scores {signal} of {_pretraining(curve)} on {curve.dataset}; recorded: "
                 + ", ".join(f"{n} {_values(curve, n)}" for n in ("distance", "margin", "level"))
             )
         pairs = zip(curve.scores[choice], curve.standard_errors[choice], strict=True)
@@ -129,13 +122,18 @@ class Rating:
 
     @cached_property
     def mean_tis(self) -> float:
-        """Mean over configurations."""
+        """Mean over configurations; NaN where one has none."""
         return fmean(self.tis)
+
+    @cached_property
+    def worst_tis(self) -> float:
+        """Lowest of the configurations; NaN where one has none."""
+        return math.nan if any(map(math.isnan, self.tis)) else min(self.tis)
 
     @cached_property
     def standard_error(self) -> float:
         """Of the mean TIS, over configurations; NaN for one."""
-        return stdev(self.tis) / math.sqrt(len(self.tis)) if len(self.tis) > 1 else math.nan
+        return standard_error(np.array(self.tis))
 
     @cached_property
     def mean_epochs(self) -> float:
@@ -181,8 +179,14 @@ def rate(rule: str, make_judge: JudgeFactory, recorded: Recordings, *, workers: 
 
 
 def fixed_budgets(recorded: Recordings, *, workers: int = 1) -> list[Rating]:
-    """Return the line to beat: a fixed budget for every recorded checkpoint but the untrained one."""
+    """Return the line to beat: a fixed budget for every recorded checkpoint but the untrained one.
+
+    Raises:
+        InputError: Fewer than one worker, or nothing but untrained encoders was recorded.
+    """
     epochs = sorted({epoch for p in recorded.pretrainings for epoch in p.epochs if epoch > 0})
+    if not epochs:
+        raise InputError("every recorded checkpoint is an untrained encoder: there is nothing to stop")
     return [
         rate(
             f"fixed-budget(epochs={epoch})",
@@ -207,7 +211,7 @@ def gain_over(line: Sequence[Rating], rating: Rating) -> float:
 
 def _row(rating: Rating, line: Sequence[Rating]) -> list[str | float]:
     return [
-        rating.rule, rating.mean_tis, min(rating.tis), rating.standard_error, rating.mean_epochs,
+        rating.rule, rating.mean_tis, rating.worst_tis, rating.standard_error, rating.mean_epochs,
         gain_over(line, rating), fmean(rating.shared_tis), fmean(rating.shared_epochs),
         rating.worker_time, rating.makespan,
     ]  # fmt: skip

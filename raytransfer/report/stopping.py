@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from raytransfer.results import Curve, Judgement, PretrainingUnit, Storage, signal_name
+from raytransfer.results import Curve, Judgement, PretrainingUnit, Storage, target_name
 
 
 def _tis(unit: PretrainingUnit, judgement: Judgement, curves: Sequence[Curve]) -> str:
@@ -14,7 +14,7 @@ def _tis(unit: PretrainingUnit, judgement: Judgement, curves: Sequence[Curve]) -
         curve.tis(judgement.selected_epoch)
         for curve in curves
         if (curve.encoder, curve.scheme) == (unit.encoder, unit.scheme)
-        and signal_name(curve.dataset, curve.mode) == judgement.signal
+        and target_name(curve.dataset, curve.mode) == judgement.target
     ]
     return ", ".join(f"{value:.3f}" for value in values if not math.isnan(value)) or "-"
 
@@ -27,7 +27,7 @@ def stopping_table(
     """Return a text table, a row per pretraining and target.
 
     Args:
-        judgements: Each pretraining with what the rule said of its signals.
+        judgements: Each pretraining with what the rule said of its targets.
         storage: Where its epochs are.
         curves: What is recorded of the downstream grid; may be empty.
     """
@@ -40,7 +40,7 @@ def stopping_table(
             rows.append(
                 [
                     unit.name,
-                    judgement.signal.partition("/")[2],
+                    judgement.target.partition("/")[2],
                     "-" if epoch is None else f"{epoch}{'' if judgement.stopped else ' (not stopped)'}",
                     "-" if epoch is None else total - epoch,
                     trained or "-",

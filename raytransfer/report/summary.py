@@ -7,9 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from raytransfer.config import RobustnessConfig
-from raytransfer.models import num_levels
-from raytransfer.results import Choice, Curve, DownstreamUnit, Ledger, ScoringUnit, curves, recorded
+from raytransfer.results import (
+    Choice,
+    Curve,
+    DownstreamUnit,
+    Ledger,
+    ScoringUnit,
+    Signal,
+    curves,
+    recorded,
+)
 from raytransfer.scheduling import BestOfAll, FirstPeak, replay
 
 
@@ -19,11 +26,16 @@ class Answer:
 
     Attributes:
         curve: Scores and downstream performance of a pretraining's checkpoints.
-        choice: The indicator's parameters; the curve has scores for them.
+        signal: The scores that choose; the curve has them.
     """
 
     curve: Curve
-    choice: Choice
+    signal: Signal
+
+    @property
+    def choice(self) -> Choice:
+        """The indicator's parameters for this curve."""
+        return self.signal.choice(self.curve.encoder, self.curve.mode)
 
     @property
     def best(self) -> int:
@@ -46,26 +58,12 @@ class Answer:
         return replay(FirstPeak(), self.curve.points(self.choice)).selected_epoch
 
 
-def choice_of(config: RobustnessConfig, curve: Curve, *, pooled: Sequence[str] = ("decoder-only",)) -> Choice:
-    """Return the indicator's parameters for a curve.
-
-    Args:
-        config: Distance, margin and level.
-        curve: Its encoder tells how many levels there are.
-        pooled: Modes in which representations are averaged over space; the default is the thesis's.
-    """
-    count = num_levels(curve.encoder)
-    level = config.level_number(count) - count - 1
-    return Choice(config.distance, config.margin, level, curve.mode in pooled)
-
-
 def answers(
     ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[DownstreamUnit]
 ) -> list[Answer]:
     """Return one answer per model, dataset, scheme and mode whose trials and scores are all in the ledger.
 
-    Robustness has the parameters of the study's settings; it is pooled for the frozen encoder and not pooled
-    for full training, as in the thesis. Trials of epoch 0 count for every scheme.
+    Robustness has the parameters of the study's settings. Trials of epoch 0 count for every scheme.
 
     Args:
         ledger: The results.
@@ -73,7 +71,8 @@ def answers(
         trials: Downstream trials of the study.
     """
     found = curves(*recorded(ledger, scorings, trials))
-    asked = [Answer(curve=curve, choice=choice_of(trials[0].study.robustness, curve)) for curve in found]
+    signal = Signal.of_study(trials[0].study.robustness)
+    asked = [Answer(curve=curve, signal=signal) for curve in found]
     return [answer for answer in asked if answer.choice in answer.curve.scores]
 
 
@@ -141,7 +140,7 @@ def summary(found: Sequence[Answer]) -> str:
             "",
             "Transferability indicator score: Dice of the chosen checkpoint / Dice of the best one",
             answer_table(found),
-            "robustness: highest score among pretrained checkpoints; first peak: where it first falls; "
-            "pooled for decoder-only.",
+            "robustness: highest score among pretrained checkpoints; first peak: where it first falls;",
+            f"scores: {found[0].signal}",
         ]
     )

@@ -1,20 +1,21 @@
 """The tables: schemas, the Parquet ledger, the units of work and their keys, recorded curves."""
 
 from raytransfer.results.curves import Choice, Curve, curves, incomplete, recorded
-from raytransfer.results.durations import epoch_seconds
+from raytransfer.results.durations import EpochSeconds, epoch_seconds
 from raytransfer.results.judgements import Judgement, judge
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
-from raytransfer.results.provenance import git_sha, library_versions, result_row
-from raytransfer.results.published import read_published
-from raytransfer.results.signals import (
-    SIGNAL,
+from raytransfer.results.live import (
+    METRIC,
     STANDARD_ERROR,
     live_curves,
     scored_epochs,
-    signal_name,
-    signal_names,
-    signals,
+    target_name,
+    target_names,
+    target_scores,
 )
+from raytransfer.results.provenance import git_sha, library_versions, result_row
+from raytransfer.results.published import read_published
+from raytransfer.results.signals import Signal, read_signal, rule_and_signal
 from raytransfer.results.storage import Storage, write_json
 from raytransfer.results.units import (
     Configuration,
@@ -29,7 +30,7 @@ from raytransfer.results.units import (
 )
 
 __all__ = [
-    "SIGNAL",
+    "METRIC",
     "STANDARD_ERROR",
     "Choice",
     "Configuration",
@@ -37,10 +38,12 @@ __all__ = [
     "DamagedLedgerError",
     "DownstreamUnit",
     "Encoders",
+    "EpochSeconds",
     "Judgement",
     "Ledger",
     "PretrainingUnit",
     "ScoringUnit",
+    "Signal",
     "Storage",
     "configurations",
     "curves",
@@ -53,12 +56,14 @@ __all__ = [
     "live_curves",
     "pretraining_units",
     "read_published",
+    "read_signal",
     "recorded",
     "result_row",
+    "rule_and_signal",
     "scored_epochs",
     "scoring_units",
-    "signal_name",
-    "signal_names",
-    "signals",
+    "target_name",
+    "target_names",
+    "target_scores",
     "write_json",
 ]

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.units import PretrainingUnit
 
+EpochSeconds = Mapping[tuple[str, str], Mapping[int, float]]
+"""(encoder, scheme) -> epoch -> seconds that this epoch took."""
 
-def epoch_seconds(
-    ledger: Ledger, units: Sequence[PretrainingUnit]
-) -> Mapping[tuple[str, str], Mapping[int, float]]:
-    """Return (encoder, scheme) -> epoch -> seconds; epochs that are not in the ledger are left out.
+
+def epoch_seconds(ledger: Ledger, units: Sequence[PretrainingUnit]) -> EpochSeconds:
+    """Return how long epochs took; those that are not in the ledger are left out.
 
     Args:
         ledger: The results.

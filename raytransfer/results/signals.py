@@ -1,91 +1,75 @@
-"""The signals of a pretraining in progress: its encoder's robustness on every target, epoch by epoch.
+"""Signals: which of an indicator's scores a decision follows."""
 
-A signal is a target dataset in a mode: of the scores that choose checkpoints the pooled one for decoder-only,
-the other for full training. Every epoch's row in the ledger names the encoder it left behind, and the scores
-of that encoder are ordinary rows of kind "robustness", so what was scored live is not scored again, and a
-curve is read back from the ledger alone.
-"""
+from typing import NamedTuple
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
-from statistics import fmean
-from typing import Any
-
-from raytransfer.config import StudyConfig
-from raytransfer.results.storage import Storage
-from raytransfer.results.units import PretrainingUnit, ScoringUnit
-
-SIGNAL = "robustness"
-STANDARD_ERROR = "_standard_error"
+from raytransfer.config import POOLINGS, InputError, RobustnessConfig, unknown_name
+from raytransfer.models import num_levels
+from raytransfer.results.curves import Choice
+from raytransfer.scheduling import RULES, call_from_text
+from raytransfer.transferability import DISTANCES
 
 
-def signal_name(dataset: str, mode: str) -> str:
-    """Return what a signal is called in reports: `robustness/<dataset>/<mode>`."""
-    return f"{SIGNAL}/{dataset}/{mode}"
+class Signal(NamedTuple):
+    """Parameters of robustness for both modes; the defaults are the thesis's.
 
-
-def signal_names(study: StudyConfig) -> list[str]:
-    """Return the signals of a study."""
-    return [signal_name(dataset, mode) for dataset, mode in product(study.datasets, study.modes)]
-
-
-def signals(scored: Iterable[tuple[ScoringUnit, Sequence[Mapping[str, Any]]]]) -> dict[str, float]:
-    """Return what one epoch's scores are in a report.
-
-    Args:
-        scored: Scorings of one encoder on different datasets, with the scores of every parameter choice.
-
-    Returns:
-        Each signal's score and standard error, `<signal>_standard_error`, and their mean, `robustness`.
+    Attributes:
+        distance: "cosine", "l2" or "pearson".
+        margin: Margin of the hinge.
+        level: Encoder level: from 1, or negative from the end, -1 being the deepest.
+        pooled: Modes in which representations are averaged over space.
     """
-    found: dict[str, float] = {}
-    for unit, scores in scored:
-        chosen = unit.chosen_scores(scores)
-        for mode in unit.study.modes:
-            name, score = signal_name(unit.dataset, mode), chosen[mode == "decoder-only"]
-            found[name] = score["score"]
-            found[name + STANDARD_ERROR] = score["standard_error"]
-    known = [v for name, v in found.items() if not name.endswith(STANDARD_ERROR) and math.isfinite(v)]
-    return {SIGNAL: fmean(known) if known else math.nan, **found}
+
+    distance: str = "cosine"
+    margin: float = 0.5
+    level: int = -2
+    pooled: tuple[str, ...] = ("decoder-only",)
+
+    @classmethod
+    def of_study(cls, config: RobustnessConfig) -> "Signal":
+        """Return what chooses checkpoints by a study's settings."""
+        return cls(config.distance, config.margin, config.level, POOLINGS[config.pooled])
+
+    def choice(self, encoder: str, mode: str) -> Choice:
+        """Return the parameters for an encoder in a mode."""
+        level = self.level if self.level < 0 else self.level - num_levels(encoder) - 1
+        return Choice(self.distance, self.margin, level, mode in self.pooled)
+
+    @property
+    def pooling(self) -> str:
+        """Name of the modes in which representations are averaged."""
+        return next(name for name, modes in POOLINGS.items() if set(modes) == set(self.pooled))
+
+    def __str__(self) -> str:
+        """Return the text that `read_signal` takes."""
+        return f"{self.distance}(margin={self.margin:g}, level={self.level}, pooled={self.pooling})"
 
 
-def known_encoders(unit: PretrainingUnit, storage: Storage) -> dict[int, str]:
-    """Return epoch -> SHA-256 of the encoder, for the epochs whose encoder is in the series or was scored."""
-    rows = storage.ledger.read("pretraining", unit.epoch_keys())
-    columns = (rows[name].to_pylist() for name in ("epoch", "encoder_sha256"))
-    trained = {epoch: sha256 for epoch, sha256 in zip(*columns, strict=True) if sha256}
-    return dict(sorted({**trained, **storage.series(unit.encoder, unit.scheme).fingerprints()}.items()))
+def _signal(*, margin: float = 0.5, level: int = -2, pooled: str = "decoder-only") -> Signal:
+    if pooled not in POOLINGS:
+        raise unknown_name("pooled", pooled, POOLINGS)
+    if level == 0:
+        raise InputError("level must be from 1 up or negative from the end, got 0")
+    return Signal("", margin, level, POOLINGS[pooled])
 
 
-def scored_epochs(unit: PretrainingUnit, storage: Storage) -> dict[int, dict[str, float]]:
-    """Return epoch -> its `signals`, for the epochs that are scored on every dataset of the study.
+def read_signal(text: str) -> Signal:
+    """Read a signal such as `l2(margin=1, level=-4, pooled=never)`; what is not given is the thesis's.
 
-    Args:
-        unit: The pretraining; the choice of scores is its study's.
-        storage: Where its series and the ledger are.
+    Raises:
+        InputError: It reads otherwise, or an unknown distance, argument or pooling.
     """
-    scorings = {
-        scoring.key: scoring
-        for epoch, sha256 in known_encoders(unit, storage).items()
-        for scoring in unit.scorings(epoch, sha256)
-    }
-    scored: dict[int, list[tuple[ScoringUnit, Any]]] = {}
-    for row in storage.ledger.read("robustness", scorings).to_pylist():
-        scored.setdefault(row["epoch"], []).append((scorings[row["key"]], row["scores"]))
-    complete = {epoch: of for epoch, of in scored.items() if len(of) == len(unit.study.datasets)}
-    return {epoch: signals(complete[epoch]) for epoch in sorted(complete)}
+    build = call_from_text(text, dict.fromkeys(DISTANCES, _signal), kind="signal")
+    return build()._replace(distance=text.partition("(")[0].strip())
 
 
-def live_curves(unit: PretrainingUnit, storage: Storage) -> dict[str, list[tuple[int, float, float]]]:
-    """Return signal -> (epoch, score, standard error) of a pretraining, what `scheduling.replay` takes.
+def rule_and_signal(text: str, default: Signal) -> tuple[str, Signal]:
+    """Split `rule on signal`; without "on", the signal is the one that the rule was made for, else `default`.
 
-    Args:
-        unit: The pretraining.
-        storage: Where its series and the ledger are.
+    Raises:
+        InputError: As `read_signal`; the rule is not looked at.
     """
-    epochs = scored_epochs(unit, storage)
-    return {
-        name: [(epoch, of[name], of[name + STANDARD_ERROR]) for epoch, of in epochs.items()]
-        for name in signal_names(unit.study)
-    }
+    rule, on, signal = (part.strip() for part in text.partition(" on "))
+    if on:
+        return rule, read_signal(signal)
+    known = RULES.get(rule.partition("(")[0].strip())
+    return rule, default if known is None or known.signal is None else read_signal(known.signal)

@@ -10,6 +10,7 @@ from raytransfer.scheduling.rules import (
     SignificantFall,
     StoppingRule,
 )
+from raytransfer.scheduling.settled import Settled
 from raytransfer.scheduling.simulation import (
     Event,
     Judge,
@@ -32,6 +33,7 @@ __all__ = [
     "RecordedPretraining",
     "Replay",
     "RuleJudge",
+    "Settled",
     "SignificantFall",
     "Simulation",
     "StoppingRule",

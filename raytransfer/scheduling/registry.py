@@ -10,9 +10,10 @@ from typing import Any
 
 from raytransfer.config import InputError, unknown_name
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, SignificantFall, StoppingRule
+from raytransfer.scheduling.settled import Settled
 
 RULES: dict[str, type[StoppingRule]] = {
-    rule.name: rule for rule in (BestOfAll, FirstPeak, FixedBudget, SignificantFall)
+    rule.name: rule for rule in (BestOfAll, FirstPeak, FixedBudget, Settled, SignificantFall)
 }
 
 
@@ -28,13 +29,16 @@ def _value(name: str, text: str, annotation: Any) -> Any:
     return value
 
 
-def call_from_text(text: str, known: Mapping[str, Callable[..., Any]]) -> functools.partial[Any]:
+def call_from_text(
+    text: str, known: Mapping[str, Callable[..., Any]], *, kind: str = "rule"
+) -> functools.partial[Any]:
     """Read `name` or `name(argument=value, ...)` and bind the arguments.
 
     Args:
         text: For example `first-peak(patience=2)`; values as in JSON.
         known: Name -> function or class; arguments, their types and which are needed come from its
             signature, positional-only ones excepted, which are left to the caller.
+        kind: What to call them in messages.
 
     Raises:
         InputError: It reads otherwise, an unknown name or argument (with the nearest valid one), an argument
@@ -42,10 +46,10 @@ def call_from_text(text: str, known: Mapping[str, Callable[..., Any]]) -> functo
     """
     match = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", text)
     if match is None:
-        raise InputError(f"a rule reads name or name(argument=value, ...), got {text!r}")
+        raise InputError(f"a {kind} reads name or name(argument=value, ...), got {text!r}")
     name, inside = match[1], (match[2] or "").strip()
     if name not in known:
-        raise unknown_name("rule", name, known)
+        raise unknown_name(kind, name, known)
     parameters = {
         p.name: p for p in inspect.signature(known[name]).parameters.values() if p.kind != p.POSITIONAL_ONLY
     }

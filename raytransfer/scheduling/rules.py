@@ -34,7 +34,8 @@ class Decision(Enum):
     PAUSE = "pause"  # of schedulers that make trials wait for each other; no rule says it
 
 
-def _require(holds: bool, name: str, value: object, bound: str) -> None:
+def require(holds: bool, name: str, value: object, bound: str) -> None:
+    """Refuse a parameter in one line that names it."""
     if not holds:
         raise InputError(f"{name} must be {bound}, got {value!r}")
 
@@ -44,10 +45,13 @@ class StoppingRule(ABC):
     """A rule over one pretraining's scores on one target; see the module for NaN, ties and repeats.
 
     Attributes:
+        name: What command lines call it.
+        signal: The score it was made for where that is not the study's, as command lines have it after "on".
         selected_epoch: The epoch whose checkpoint the rule would transfer now.
     """
 
     name: ClassVar[str]
+    signal: ClassVar[str | None] = None
     selected_epoch: int | None = field(init=False, default=None)
     _last_epoch: int | None = field(init=False, default=None)
     _stopped: bool = field(init=False, default=False)
@@ -107,7 +111,7 @@ class FixedBudget(StoppingRule):
     epochs: int
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 0, "epochs", self.epochs, "at least 0")
+        require(self.epochs >= 0, "epochs", self.epochs, "at least 0")
 
     def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         if epoch <= self.epochs:
@@ -145,7 +149,7 @@ class BestOfAll(_BestRule):
     grace_period: int = 1
 
     def __post_init__(self) -> None:
-        _require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
+        require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
 
     def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         if epoch >= self.grace_period and math.isfinite(score):
@@ -173,9 +177,9 @@ class FirstPeak(_BestRule):
     _waited: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        _require(self.patience >= 1, "patience", self.patience, "at least 1")
-        _require(0 <= self.min_delta < math.inf, "min_delta", self.min_delta, "at least 0 and finite")
-        _require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
+        require(self.patience >= 1, "patience", self.patience, "at least 1")
+        require(0 <= self.min_delta < math.inf, "min_delta", self.min_delta, "at least 0 and finite")
+        require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
 
     def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         if epoch < self.grace_period or not math.isfinite(score):
@@ -214,9 +218,9 @@ class SignificantFall(_BestRule):
     _waited: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        _require(0 <= self.z < math.inf, "z", self.z, "at least 0 and finite")
-        _require(self.patience >= 1, "patience", self.patience, "at least 1")
-        _require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
+        require(0 <= self.z < math.inf, "z", self.z, "at least 0 and finite")
+        require(self.patience >= 1, "patience", self.patience, "at least 1")
+        require(self.grace_period >= 0, "grace_period", self.grace_period, "at least 0")
 
     def _stops(self, epoch: int, score: float, standard_error: float) -> bool:
         if epoch < self.grace_period or not math.isfinite(score):

@@ -26,7 +26,7 @@ def pretraining_record(
     storage: Storage,
     rows: Sequence[Mapping[str, Any]],
     *,
-    signals: Mapping[int, Mapping[str, float]] | None = None,
+    scores: Mapping[int, Mapping[str, float]] | None = None,
 ) -> RunRecord:
     """Return the record of a pretraining.
 
@@ -34,11 +34,11 @@ def pretraining_record(
         unit: The pretraining.
         storage: Where its series is.
         rows: Its epochs so far, as rows of the ledger.
-        signals: Epoch -> the robustness of its encoder on each target, where it was scored live.
+        scores: Epoch -> the robustness of its encoder on each target, where it was scored live.
     """
     epochs = {row["epoch"]: {name: row[name] for name in PRETRAINING_METRICS} for row in rows}
-    for epoch, scores in (signals or {}).items():
-        epochs[epoch] = {**epochs.get(epoch, {}), **scores}
+    for epoch, found in (scores or {}).items():
+        epochs[epoch] = {**epochs.get(epoch, {}), **found}
     series = storage.series(unit.encoder, unit.scheme)
     return RunRecord(
         kind="pretraining",

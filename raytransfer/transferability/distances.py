@@ -57,7 +57,7 @@ def _pearson(products: InnerProducts) -> Tensor:
 
 
 DISTANCES: dict[str, Callable[[InnerProducts], Tensor]] = {"cosine": _cosine, "l2": _l2, "pearson": _pearson}
-"""1 - cosine, mean squared difference, 1 - Pearson's r; (N,) float64, NaN only for entries that are not finite.
+"""1 - cosine, mean squared difference, 1 - Pearson's r: (N,) float64, NaN only for NaN or infinite entries.
 
 Where one side is zero (cosine) or constant (Pearson) there is no direction to compare, and the distance is 1,
 as for orthogonal or uncorrelated ones. scikit-learn's cosine distance and torch's similarity do the same.

@@ -37,7 +37,7 @@ def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
     assert list(target_identity(name, target)) == ["fingerprint"]
     with seeded(0):
         encoder = create_encoder("unet-micro")
-    scores = score_encoder(encoder, data.train_images, pooled=(False,))
+    scores = score_encoder(encoder, data.train_images, distances=("cosine",), margins=(0.5,), levels=(-2,))
     assert 0 < scores[0].score < 1
     trial = DownstreamTraining(
         "unet-micro", encoder, DownstreamConfig(epochs=1, batch_size=4), data, frozen=False, seed=0

@@ -63,7 +63,7 @@ def test_it_stops_as_the_replay_of_what_it_recorded(undisturbed, unit: Pretraini
     }
     assert len({of.stopped_epoch for of in replayed.values()}) == 2, "the targets stop at different epochs"
     for judgement in judge(unit, storage, rule_factory(RULE)):
-        row = next(line for line in done.out.splitlines() if judgement.signal.partition("/")[2] in line)
+        row = next(line for line in done.out.splitlines() if judgement.target.partition("/")[2] in line)
         assert f"{judgement.epoch} " in row
         assert f"{judgement.score:.4f}" in row
 

@@ -52,6 +52,7 @@ def test_published_tables_give_the_published_numbers(replay, shared: Path, tmp_p
         ("first-peak(patience=1)", 0.9622, 0.8208, 22.3),
         ("first-peak(patience=2)", 0.9654, 0.8208, 115.0),
         ("best-of-all", 0.9941, 0.9756, 300),
+        ("settled on l2(margin=1, level=-4, pooled=never)", 0.9943, 0.9798, 76.7),
     ):
         row = rows[rule]
         assert float(row["mean_tis"]) == pytest.approx(mean, abs=5e-5)
@@ -70,12 +71,14 @@ def test_rules_and_the_score_can_be_chosen(replay, shared: Path, tmp_path: Path)
     published = ("--published", str(shared / "published"))
     assert replay(
         *published, "--output", str(tmp_path), "--rule", "first-peak(patience=2)", "--rule", "asha",
-        "--workers", "1", "--pooled", "always", "--set", "robustness.distance=l2",
+        "--rule", "first-peak(patience=2) on cosine", "--workers", "1", "--set", "robustness.distance=l2",
         "--set", "robustness.level=-1",
     ) == 0  # fmt: skip
     rows = table(tmp_path)
-    assert [rule for rule in rows if "fixed" not in rule] == ["first-peak(patience=2)", "asha"]
+    thesis = "first-peak(patience=2) on cosine(margin=0.5, level=-2, pooled=decoder-only)"
+    assert [rule for rule in rows if "fixed" not in rule] == ["first-peak(patience=2)", "asha", thesis]
     assert float(rows["first-peak(patience=2)"]["mean_epochs"]) != pytest.approx(115.0)
+    assert float(rows[thesis]["mean_epochs"]) == pytest.approx(115.0)
     assert rows["asha"]["makespan_epochs"] == rows["asha"]["worker_epochs"], "one worker"
 
 
@@ -89,8 +92,8 @@ def test_rules_and_the_score_can_be_chosen(replay, shared: Path, tmp_path: Path)
             "significant-fall(z=2.0, patience=1, grace_period=1) needs the standard",
         ),
         (["--workers", "0"], "workers must be at least 1, got 0"),
-        (["--set", "robustness.margin=0.33"], "margin 0.33"),
-        (["--pooled", "sometimes"], "invalid choice: 'sometimes'"),
+        (["--rule", "settled on l2(margin=0.3)"], "no scores l2(margin=0.3, level=-2, pooled=decoder-only)"),
+        (["--rule", "settled on l2(pooled=sometimes)"], "unknown pooled 'sometimes'"),
     ],
 )
 def test_what_is_wrong_is_one_line(replay, shared: Path, capsys, arguments: list, message: str) -> None:

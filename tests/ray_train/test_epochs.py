@@ -14,12 +14,13 @@ from raytransfer.models import load_encoder
 from raytransfer.ray_train.epochs import read_state, train_unit
 from raytransfer.results import (
     PretrainingUnit,
+    Signal,
     Storage,
     judge,
     live_curves,
     scored_epochs,
-    signal_names,
-    signals,
+    target_names,
+    target_scores,
 )
 from raytransfer.scheduling import FirstPeak, replay
 from raytransfer.training.pretraining import Pretraining
@@ -32,6 +33,7 @@ STUDY = StudyConfig(
     pretraining=PretrainingConfig(epochs=3, series=(0, 3), warmup_epochs=1, batch_size=20, num_workers=1),
 )
 UNIT = PretrainingUnit(study=STUDY, encoder="resnet-micro", scheme="simple")
+SIGNAL = Signal()
 FULL, FROZEN = "robustness/mni152/full", "robustness/mni152/decoder-only"
 
 
@@ -55,7 +57,7 @@ def train(source: ClassificationData, target: SegmentationData):
         training = Pretraining(UNIT.encoder, UNIT.scheme, UNIT.recipe, source)
         targets = {"mni152": target.train_images} if live else {}
         with contextlib.suppress(Killed):
-            train_unit(UNIT, training, storage, targets, num_processes=1, state=state, report=report)
+            train_unit(UNIT, training, storage, targets, SIGNAL, num_processes=1, state=state, report=report)
         return reports
 
     return train
@@ -77,7 +79,7 @@ def test_every_epoch_is_scored_as_score_encoder_does(
     assert [report["epoch"] for report in reports] == [0, 1, 2, 3]
     series, unsettled = whole.series("resnet-micro", "simple"), whole.unsettled(UNIT.key)
     assert (series.epochs(), unsettled.epochs()) == ([0, 3], [1, 2])
-    scored = scored_epochs(UNIT, whole)
+    scored = scored_epochs(UNIT, whole, SIGNAL)
     for report in reports:
         epoch = report["epoch"]
         encoder, meta = load_encoder((series if epoch in (0, 3) else unsettled).path(epoch))
@@ -95,10 +97,10 @@ def test_every_epoch_is_scored_as_score_encoder_does(
 
 def test_curves_are_read_back(whole: Storage) -> None:
     curves = live_curves(UNIT, whole)
-    assert list(curves) == signal_names(STUDY) == [FULL, FROZEN]
+    assert list(curves) == target_names(STUDY) == [FULL, FROZEN]
     for name, curve in curves.items():
         assert [epoch for epoch, *_ in curve] == [0, 1, 2, 3]
-        (judgement,) = [of for of in judge(UNIT, whole, FirstPeak) if of.signal == name]
+        (judgement,) = [of for of in judge(UNIT, whole, FirstPeak) if of.target == name]
         replayed = replay(FirstPeak(), curve)
         assert (judgement.epoch, judgement.selected_epoch) == (
             replayed.stopped_epoch,
@@ -136,6 +138,6 @@ def test_a_score_that_is_nan_is_not_in_the_mean() -> None:
         }
         for pooled, score in ((True, math.nan), (False, 0.25))
     ]  # fmt: skip
-    found = signals([(scoring, scores)])
+    found = target_scores([(scoring, scores)], SIGNAL)
     assert (found["robustness"], found[FULL]) == (0.25, 0.25)
     assert math.isnan(found[FROZEN])

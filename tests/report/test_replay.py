@@ -21,9 +21,10 @@ from raytransfer.report.replay import (
     recordings,
     write_ratings,
 )
-from raytransfer.results import Choice, Curve, curves, read_published
+from raytransfer.results import Curve, Signal, curves, read_published
 
-CHOICE = Choice("cosine", 0.5, -2, False)
+SIGNAL = Signal("cosine", 0.5, -2, pooled=())
+CHOICE = SIGNAL.choice("any", "full")
 NAN = math.nan
 
 
@@ -58,7 +59,7 @@ def of(rule: str, recorded: Recordings, workers: int = 2) -> Rating:
 
 
 def test_a_rating_is_what_a_person_computes_by_hand() -> None:
-    recorded = recordings(CURVES, lambda _: CHOICE, SECONDS)
+    recorded = recordings(CURVES, SIGNAL, SECONDS)
     assert [(p.name, list(p.curves)) for p in recorded.pretrainings] == [
         ("a simple", ["d full", "d decoder-only"]),
         ("b simple", ["d full"]),
@@ -77,7 +78,7 @@ def test_a_rating_is_what_a_person_computes_by_hand() -> None:
 
 
 def test_the_line_to_beat_is_straight_between_budgets() -> None:
-    recorded = recordings(CURVES, lambda _: CHOICE)
+    recorded = recordings(CURVES, SIGNAL)
     line = fixed_budgets(recorded)
     assert [rating.rule for rating in line] == [f"fixed-budget(epochs={n})" for n in (1, 5, 20)]
     assert [rating.mean_epochs for rating in line] == [1, 5, 20]
@@ -91,7 +92,7 @@ def test_the_line_to_beat_is_straight_between_budgets() -> None:
 def test_without_every_epochs_time_each_epoch_is_one_unit() -> None:
     partly = {**SECONDS, ("b", "simple"): {1: 720.0, 20: 720.0}}
     for seconds in (None, {}, partly):
-        recorded = recordings(CURVES, lambda _: CHOICE, seconds)
+        recorded = recordings(CURVES, SIGNAL, seconds)
         assert recorded.unit == "epoch"
         assert recorded.pretrainings[0].durations == (0, 1, 4, 15)
     assert of("best-of-all", recorded).worker_time == 40
@@ -99,20 +100,29 @@ def test_without_every_epochs_time_each_epoch_is_one_unit() -> None:
 
 def test_scores_that_are_not_there_are_named() -> None:
     with pytest.raises(
-        InputError, match=r"no scores of a simple on d with .*margin 0.3.*recorded: .*margin 0.5"
+        InputError, match=r"no scores cosine\(margin=0.3.*\) of a simple on d; recorded: .*margin 0.5"
     ):
-        recordings(CURVES, lambda _: CHOICE._replace(margin=0.3))
+        recordings(CURVES, SIGNAL._replace(margin=0.3))
 
 
 def test_standard_errors_reach_the_rule_that_needs_them() -> None:
     # noise of a difference: 0.1 sqrt(2); the falls are 3 - 2, 2 - 1, 4 - 3 and then 4 - 2
-    recorded = recordings(CURVES, lambda _: CHOICE)
+    recorded = recordings(CURVES, SIGNAL)
     assert of("significant-fall(z=7)", recorded).epochs == (20, 5, 5)
     assert of("significant-fall(z=8)", recorded).epochs == (20, 20, 20)
 
 
+def test_a_rule_that_selects_nothing_somewhere_has_no_mean() -> None:
+    recorded = recordings(CURVES, SIGNAL)
+    line, rating = fixed_budgets(recorded), of("best-of-all(grace_period=21)", recorded)
+    assert rating.epochs == (20, 20, 20)
+    assert math.isnan(rating.mean_tis)
+    assert math.isnan(rating.worst_tis)
+    assert rating_table([rating], line, "epoch").splitlines()[-1].split()[1:4] == ["-", "-", "-"]
+
+
 def test_tables_and_figure(tmp_path: Path) -> None:
-    recorded = recordings(CURVES, lambda _: CHOICE)
+    recorded = recordings(CURVES, SIGNAL)
     line, ratings = fixed_budgets(recorded), [of("first-peak", recorded), of("asha", recorded)]
     text = rating_table([*line, *ratings], line, recorded.unit)
     assert "worker-epochs" in text
@@ -135,7 +145,7 @@ def published(shared: Path) -> Recordings:
             shared / "published/robustness_scores.csv", shared / "published/downstream_scores.csv"
         )
     )
-    return recordings(found, lambda c: CHOICE._replace(pooled=c.mode == "decoder-only"))
+    return recordings(found, Signal())
 
 
 @pytest.mark.parametrize(
@@ -161,7 +171,7 @@ def test_the_published_numbers_come_out(
     rating = of(rule, published, workers)
     assert len(rating.tis) == 24
     assert rating.mean_tis == pytest.approx(mean, abs=5e-5)
-    assert min(rating.tis) == pytest.approx(worst, abs=5e-5)
+    assert rating.worst_tis == pytest.approx(worst, abs=5e-5)
     assert rating.mean_epochs == pytest.approx(epochs, abs=0.05)
     assert rating.shared_tis == rating.tis
     assert all(epochs <= shared for epochs, shared in _with_their_pretraining(published, rating))

@@ -43,11 +43,16 @@ def test_a_study_is_its_product_and_epoch_0_serves_all_schemes() -> None:
     ("change", "moved"),
     [
         ({"pretraining": PretrainingConfig(seed=1)}, (True, False, False)),  # they follow the weights
-        ({"robustness": RobustnessConfig(margin=0.25)}, (False, True, False)),
-        ({"robustness": RobustnessConfig(batch_size=7)}, (False, False, False)),
+        ({"robustness": RobustnessConfig(seed=1)}, (False, True, False)),
+        ({"robustness": RobustnessConfig(margins=(0.5,))}, (False, True, False)),
+        (
+            {"robustness": RobustnessConfig(margin=0.25, level=1, batch_size=7, num_workers=2)},
+            (False, False, False),
+        ),
         ({"downstream": DownstreamConfig(epochs=3)}, (False, False, True)),
         ({"target": TargetConfig(slice_step=5)}, (False, True, True)),
         ({"resources": ResourcesConfig(cpus_per_trial=2)}, (False, False, False)),
+        ({"resources": ResourcesConfig(gpus_per_trial=1)}, (False, True, False)),  # mixed precision
     ],
 )
 def test_a_key_moves_with_what_its_result_depends_on_and_nothing_else(change: dict, moved: tuple) -> None:

@@ -1,0 +1,100 @@
+"""How much every parameter choice costs more than one, and more than the encoder alone.
+
+Question: is there a reason to choose parameters of the robustness before scoring?
+Command:  python experiments/benchmarks/robustness.py --json robustness.json
+Cost:     half an hour on two CPU cores, most of it for the memory at n = 512.
+Result:   per encoder of the thesis, at 224 px in float32 on the CPU, median and range over repetitions:
+          all_choices_over_forward: all choices (150; 120 for Swin) over 32 images / two bare forward passes
+          over the same images, both in batches of 16;
+          speedup_over_separate: one pass for each choice, reckoned from the time of one choice, drawn anew
+          each repetition, times their number / the pass for all;
+          memory_growth_mb: how much higher the peak memory of a process gets when it scores 512 images after
+          it has scored 64; images are made when they are asked for, so the dataset itself does not count.
+"""
+
+import multiprocessing
+import random
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from measurement import Measured, benchmark
+from numpy.typing import NDArray
+
+from raytransfer.models import create_encoder
+from raytransfer.transferability import score_encoder
+
+ENCODERS = ("unet", "resnet50", "swin")
+IMAGE_SIZE, NUM_IMAGES, BATCH_SIZE = 224, 32, 16
+FEW, MANY = 64, 512
+
+
+class GeneratedImages:
+    """Smooth colour noise, the same for the same index, made when it is asked for."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        coarse = np.random.default_rng(index).random((14, 14, 3), dtype=np.float32)
+        return np.kron(coarse, np.ones((IMAGE_SIZE // 14, IMAGE_SIZE // 14, 1), np.float32))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _speed(name: str) -> Measured:
+    encoder = create_encoder(name).eval()
+    images = np.stack([GeneratedImages(NUM_IMAGES)[index] for index in range(NUM_IMAGES)])
+    batches = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().split(BATCH_SIZE)
+
+    @torch.inference_mode()
+    def two_forward_passes() -> None:
+        for _ in range(2):
+            for batch in batches:
+                encoder.forward_levels(batch)
+
+    choices = score_encoder(encoder, images[:2])
+    one = random.choice(choices)
+    two_forward_passes()
+    forward = _seconds(two_forward_passes)
+    together = _seconds(lambda: score_encoder(encoder, images, batch_size=BATCH_SIZE))
+    alone = _seconds(
+        lambda: score_encoder(
+            encoder, images, distances=[one.distance], margins=[one.margin], levels=[one.level],
+            pooled=[one.pooled], batch_size=BATCH_SIZE,
+        )
+    )  # fmt: skip
+    yield f"all_choices_over_forward/{name}", together / forward
+    yield f"speedup_over_separate/{name}", len(choices) * alone / together
+
+
+def _peak_growth(name: str) -> float:
+    encoder = create_encoder(name)
+    peaks = []
+    for count in (FEW, MANY):
+        score_encoder(encoder, GeneratedImages(count), batch_size=BATCH_SIZE)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return peaks[1] - peaks[0]
+
+
+def measure() -> Measured:
+    """Measure every claim once."""
+    for name in ENCODERS:
+        yield from _speed(name)
+    for name in ENCODERS:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            yield f"memory_growth_mb/{name}", pool.apply(_peak_growth, (name,))
+
+
+if __name__ == "__main__":
+    sys.exit(benchmark(__doc__, measure))

@@ -1,0 +1,109 @@
+"""A pretraining in progress: its encoder's robustness on every target, epoch by epoch.
+
+A target is a dataset in a mode. Every epoch's row in the ledger names the encoder it left behind, and the
+scores of that encoder are ordinary rows of kind "robustness", with every parameter choice: what was scored
+live is not scored again, and curves are read back from the ledger alone, by whatever signal.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+from statistics import fmean
+from typing import Any
+
+from raytransfer.config import InputError, StudyConfig
+from raytransfer.models import num_levels
+from raytransfer.results.signals import Signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit, ScoringUnit
+
+METRIC = "robustness"
+STANDARD_ERROR = "_standard_error"
+
+
+def target_name(dataset: str, mode: str) -> str:
+    """Return what a target's score is called in reports: `robustness/<dataset>/<mode>`."""
+    return f"{METRIC}/{dataset}/{mode}"
+
+
+def target_names(study: StudyConfig) -> list[str]:
+    """Return the targets of a study."""
+    return [target_name(dataset, mode) for dataset, mode in product(study.datasets, study.modes)]
+
+
+def target_scores(
+    scored: Iterable[tuple[ScoringUnit, Sequence[Mapping[str, Any]]]], signal: Signal
+) -> dict[str, float]:
+    """Return what one epoch's scores are in a report.
+
+    Args:
+        scored: Scorings of one encoder on different datasets, with the scores of every parameter choice.
+        signal: Which of them count.
+
+    Returns:
+        Each target's score and standard error, `<target>_standard_error`, and the scores' mean, `robustness`.
+
+    Raises:
+        InputError: There are no scores for the signal.
+    """
+    found: dict[str, float] = {}
+    for unit, scores in scored:
+        levels = num_levels(unit.encoder) + 1
+        by_choice = {(s["distance"], s["margin"], s["level"] - levels, s["pooled"]): s for s in scores}
+        for mode in unit.study.modes:
+            choice = signal.choice(unit.encoder, mode)
+            if choice not in by_choice:
+                raise InputError(
+                    f"{unit.encoder} is not scored by {signal}: the margin must be one of "
+                    f"robustness.margins, the level one of {levels - 1}"
+                )
+            name, score = target_name(unit.dataset, mode), by_choice[choice]
+            found[name] = score["score"]
+            found[name + STANDARD_ERROR] = score["standard_error"]
+    known = [v for name, v in found.items() if not name.endswith(STANDARD_ERROR) and math.isfinite(v)]
+    return {METRIC: fmean(known) if known else math.nan, **found}
+
+
+def known_encoders(unit: PretrainingUnit, storage: Storage) -> dict[int, str]:
+    """Return epoch -> SHA-256 of the encoder, for the epochs whose encoder is in the series or was scored."""
+    rows = storage.ledger.read("pretraining", unit.epoch_keys())
+    columns = (rows[name].to_pylist() for name in ("epoch", "encoder_sha256"))
+    trained = {epoch: sha256 for epoch, sha256 in zip(*columns, strict=True) if sha256}
+    return dict(sorted({**trained, **storage.series(unit.encoder, unit.scheme).fingerprints()}.items()))
+
+
+def scored_epochs(unit: PretrainingUnit, storage: Storage, signal: Signal) -> dict[int, dict[str, float]]:
+    """Return epoch -> its `target_scores`, for the epochs that are scored on every dataset of the study.
+
+    Args:
+        unit: The pretraining.
+        storage: Where its series and the ledger are.
+        signal: Which scores count.
+    """
+    scorings = {
+        scoring.key: scoring
+        for epoch, sha256 in known_encoders(unit, storage).items()
+        for scoring in unit.scorings(epoch, sha256)
+    }
+    scored: dict[int, list[tuple[ScoringUnit, Any]]] = {}
+    for row in storage.ledger.read("robustness", scorings).to_pylist():
+        scored.setdefault(row["epoch"], []).append((scorings[row["key"]], row["scores"]))
+    complete = {epoch: of for epoch, of in scored.items() if len(of) == len(unit.study.datasets)}
+    return {epoch: target_scores(complete[epoch], signal) for epoch in sorted(complete)}
+
+
+def live_curves(
+    unit: PretrainingUnit, storage: Storage, signal: Signal | None = None
+) -> dict[str, list[tuple[int, float, float]]]:
+    """Return target -> (epoch, score, standard error) of a pretraining, what `scheduling.replay` takes.
+
+    Args:
+        unit: The pretraining.
+        storage: Where its series and the ledger are.
+        signal: Which scores count; those that choose checkpoints by the study's settings where None.
+    """
+    epochs = scored_epochs(unit, storage, signal or Signal.of_study(unit.study.robustness))
+    return {
+        name: [(epoch, of[name], of[name + STANDARD_ERROR]) for epoch, of in epochs.items()]
+        for name in target_names(unit.study)
+    }

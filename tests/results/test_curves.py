@@ -1,0 +1,178 @@
+import math
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from raytransfer.config import PretrainingConfig, StudyConfig
+from raytransfer.metrics import METRICS
+from raytransfer.results import (
+    Choice,
+    Ledger,
+    configurations,
+    curves,
+    downstream_units,
+    incomplete,
+    pretraining_units,
+    read_published,
+    recorded,
+    result_row,
+    scoring_units,
+)
+
+COSINE, PEARSON = Choice("cosine", 0.5, -2, True), Choice("pearson", 0.25, -1, False)
+
+
+def score_table(rows: list[tuple]) -> pa.Table:
+    names = ("dataset", "encoder", "scheme", "epoch", "distance", "margin", "level", "pooled", "score",
+             "standard_error")  # fmt: skip
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+
+
+def trial_table(rows: list[tuple]) -> pa.Table:
+    names = ("model", "dataset", "encoder", "scheme", "mode", "epoch", "seed", "dice", "source_accuracy")
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+
+
+SCORES = score_table(
+    [
+        # the U-Net's encoder has five levels: 4 is the second to last; rows in any order
+        *(("a", "unet", scheme, epoch, "cosine", 0.5, 4, True, score, 0.01)
+          for scheme, of in (("simple", (0.3, 0.9, 0.8)), ("advanced", (0.3, 0.6, 0.7)))
+          for epoch, score in zip((5, 0, 1), of, strict=True)),
+        *(("a", "unet", "simple", epoch, "pearson", 0.25, 5, False, 0.5, None) for epoch in (0, 1, 5)),
+        # a choice that lacks a checkpoint is no part of a curve
+        ("a", "unet", "simple", 0, "l2", 0.0, 1, True, 0.1, 0.1),
+        # the Swin has four
+        *(("a", "swin", "simple", epoch, "cosine", 0.5, 3, True, 0.5, 0.01) for epoch in (0, 1)),
+    ]
+)  # fmt: skip
+TRIALS = trial_table(
+    [
+        *(("unet", "a", "unet", "simple", "full", 0, seed, 0.2 + seed / 10, None) for seed in (2, 1, 0)),
+        *(("unet", "a", "unet", "simple", "full", 1, seed, 0.4 + seed / 10, 0.25) for seed in (0, 1, 2, 2)),
+        *(("unet", "a", "unet", "simple", "full", 5, seed, 0.8, 0.5) for seed in (0, 1)),
+        *(("unet", "a", "unet", "advanced", "full", epoch, 0, 0.6, 0.75) for epoch in (1, 5)),
+        *(("swin-unet", "a", "swin", "simple", "full", epoch, 0, 0.6, 0.75) for epoch in (0, 1)),
+    ]
+)
+
+
+def test_a_curve_is_what_a_person_reads_from_the_tables() -> None:
+    simple, advanced, swin = curves(SCORES, TRIALS)
+    assert (simple.model, simple.encoder, simple.dataset) == ("unet", "unet", "a")
+    assert (simple.scheme, simple.mode, simple.epochs) == ("simple", "full", (0, 1, 5))
+    assert simple.scores == {COSINE: (0.9, 0.8, 0.3), PEARSON: (0.5, 0.5, 0.5)}
+    assert simple.points(COSINE) == [(0, 0.9), (1, 0.8), (5, 0.3)]
+    assert simple.standard_errors[COSINE] == (0.01, 0.01, 0.01)
+    assert all(map(math.isnan, simple.standard_errors[PEARSON]))
+    assert [len(seeds) for seeds in simple.performances] == [3, 3, 2], "a repeated seed counts once"
+    assert simple.dice == pytest.approx((0.3, 0.5, 0.8))
+    assert simple.spread == pytest.approx((0.1, 0.1, 0))
+    assert math.isnan(simple.source_accuracy[0])
+    assert simple.source_accuracy[1:] == (0.25, 0.5)
+    assert [simple.tis(epoch) for epoch in (0, 1, 5)] == pytest.approx([0.375, 0.625, 1])
+    assert math.isnan(simple.tis(None))
+    assert math.isnan(simple.tis(2))
+    assert simple.seed_tis(1) == pytest.approx((0.4 / 0.8, 0.5 / 0.8)), "of the seeds that all have"
+    assert advanced.epochs == (0, 1, 5)
+    assert advanced.performances[0] == simple.performances[0], "epoch 0 serves both schemes"
+    assert advanced.scores == {COSINE: (0.6, 0.7, 0.3)}
+    assert swin.scores == {COSINE: (0.5, 0.5)}, "level 3 of four and 4 of five are the second to last"
+
+
+def test_what_is_incomplete_is_left_out_and_named() -> None:
+    missing = trial_table(
+        [("unet", "a", "unet", "simple", "full", 0, seed, dice, 0.1) for seed, dice in ((0, 0.5), (1, None))]
+        + [("unet", "a", "unet", "simple", "full", 1, 0, 0.5, 0.1)]
+        + [("swin-unet", "a", "swin", "simple", "full", epoch, 0, 0.5, 0.1) for epoch in (0, 1, 20)]
+    )
+    assert curves(SCORES, missing) == []
+    assert incomplete(SCORES, missing) == [
+        "unet a simple full: trainings are missing of epoch 0",
+        "swin-unet a simple full: scores are missing of epoch 20",
+    ]
+
+
+STUDY = StudyConfig(
+    models=("unet-micro", "swin-unet-micro"), schemes=("simple", "advanced"), seeds=(0, 1),
+    pretraining=PretrainingConfig(series=(0, 1)),
+)  # fmt: skip
+CHOICES = [("cosine", 0.5, True), ("l2", 0.0, False)]
+
+
+def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    encoders = {
+        (encoder, scheme): dict.fromkeys((0, 1), "a" * 64)
+        for encoder in ("unet-micro", "swin-micro")
+        for scheme in STUDY.schemes
+    }
+    scorings, trials = (
+        scoring_units(STUDY, encoders),
+        downstream_units(STUDY, configurations(STUDY), encoders),
+    )
+    score_rows, trial_rows = [], []
+    for i, unit in enumerate(scorings):
+        scores = [
+            {"distance": distance, "margin": margin, "level": 3, "pooled": pooled, "score": i / 10 + j,
+             "standard_error": 0.01, "num_images": 9}
+            for j, (distance, margin, pooled) in enumerate(CHOICES)
+        ]  # fmt: skip
+        ledger.append("robustness", result_row(
+            key=unit.key, settings={}, seconds=1.0, encoder=unit.encoder, scheme=unit.scheme,
+            epoch=unit.epoch, dataset="mni152", encoder_sha256=unit.encoder_sha256, scores=scores,
+        ))  # fmt: skip
+        score_rows += [
+            ("mni152", unit.encoder, unit.scheme, unit.epoch, distance, margin, 3, pooled, i / 10 + j, 0.01)
+            for j, (distance, margin, pooled) in enumerate(CHOICES)
+        ]
+    for i, unit in enumerate(trials):
+        c = unit.configuration
+        accuracy = 0.75 if (unit.encoder, c.scheme, c.epoch) == ("unet-micro", "simple", 1) else None
+        there = i != len(trials) - 1
+        trial_rows.append((c.model, "mni152", unit.encoder, c.scheme, c.mode, c.epoch, unit.seed,
+                           i / 100 if there else None, accuracy))  # fmt: skip
+        if there:
+            metrics = dict.fromkeys(METRICS, 0.5) | {"dice": i / 100}
+            ledger.append("downstream", result_row(
+                key=unit.key, settings={}, seconds=1.0, **vars(c), encoder=unit.encoder, history=[],
+                encoder_sha256=unit.encoder_sha256, seed=unit.seed, **metrics,
+            ))  # fmt: skip
+    pretraining = pretraining_units(STUDY)[0]
+    ledger.append("pretraining", result_row(
+        key=pretraining.epoch_key(1), settings={}, seconds=1.0, encoder="unet-micro", scheme="simple",
+        epoch=1, pretraining=pretraining.key, source="photographs", learning_rate=0.1,
+        **dict.fromkeys(("train/loss", "train/top1", "val/loss", "val/top5"), 1.0), **{"val/top1": 0.75},
+    ))  # fmt: skip
+    scores, downstream = recorded(ledger, scorings, trials)
+    by_hand = score_table(score_rows), trial_table(trial_rows)
+    assert scores.to_pylist() == by_hand[0].to_pylist()
+    assert downstream.select(by_hand[1].column_names).to_pylist() == by_hand[1].to_pylist()
+    assert downstream["jaccard"].to_pylist() == [0.5] * (len(trials) - 1) + [None]
+    found = curves(scores, downstream)
+    # NaN is not equal to itself, but it is written the same.
+    assert repr(found) == repr(curves(*by_hand))
+    assert (len(found), len(incomplete(scores, downstream))) == (7, 1)
+    assert {choice.level for curve in found for choice in curve.scores} == {-2, -3}
+
+
+def test_nothing_recorded_gives_no_curves(tmp_path: Path) -> None:
+    encoders = {("unet-micro", "simple"): dict.fromkeys((0, 1), "a" * 64)}
+    study = StudyConfig(models=("unet-micro",))
+    trials = downstream_units(study, configurations(study), encoders)
+    tables = recorded(Ledger(tmp_path), scoring_units(study, encoders), trials)
+    assert curves(*tables) == []
+    assert incomplete(*tables)[0] == "unet-micro mni152 simple full: trainings are missing of epoch 0, 1"
+
+
+def test_published_curves_are_built_in_no_time(shared: Path) -> None:
+    folder = shared / "published"
+    tables = read_published(folder / "robustness_scores.csv", folder / "downstream_scores.csv")
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        assert len(curves(*tables)) == 24
+        seconds.append(time.perf_counter() - began)
+    assert min(seconds) < 0.3

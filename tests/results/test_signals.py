@@ -1,0 +1,49 @@
+import pytest
+
+from raytransfer.config import InputError, RobustnessConfig
+from raytransfer.results import Choice, Signal, read_signal, rule_and_signal
+
+SETTLED_ON = Signal("l2", 1.0, -4, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "signal"),
+    [
+        ("cosine", Signal()),
+        ("l2(margin=1, level=-4, pooled=never)", SETTLED_ON),
+        ("pearson(level=2,pooled=always)", Signal("pearson", 0.5, 2, ("full", "decoder-only"))),
+    ],
+)
+def test_a_signal_reads_as_it_writes(text: str, signal: Signal) -> None:
+    assert read_signal(text) == signal
+    assert read_signal(str(signal)) == signal
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("l3", "unknown signal 'l3': did you mean 'l2'"),
+        ("l2(layer=1)", "unknown argument of l2 'layer'"),
+        ("l2(level=0)", "level must be from 1 up"),
+        ("l2(level=1.5)", "level of l2 must be int"),
+        ("l2(pooled=sometimes)", "unknown pooled 'sometimes'"),
+        ("", "a signal reads name"),
+    ],
+)
+def test_wrong_signals_are_named(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_signal(text)
+
+
+def test_levels_count_from_the_end_for_an_encoder() -> None:
+    assert Signal(level=4).choice("unet", "full") == Choice("cosine", 0.5, -2, False)
+    assert Signal(level=4).choice("swin", "decoder-only") == Choice("cosine", 0.5, -1, True)
+    assert Signal.of_study(RobustnessConfig(level=-1)).choice("swin", "full").level == -1
+
+
+def test_a_rule_follows_what_it_is_told_else_what_it_was_made_for_else_the_study() -> None:
+    study = Signal(margin=0.25)
+    assert rule_and_signal("first-peak(patience=2)", study) == ("first-peak(patience=2)", study)
+    assert rule_and_signal("settled", study) == ("settled", SETTLED_ON)
+    assert rule_and_signal("settled(factor=2) on cosine", study) == ("settled(factor=2)", Signal())
+    assert rule_and_signal("asha", study) == ("asha", study)
