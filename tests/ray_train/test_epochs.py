@@ -8,7 +8,7 @@ from statistics import fmean
 
 import pytest
 
-from raytransfer.config import PretrainingConfig, SourceConfig, StudyConfig, TargetConfig
+from raytransfer.config import InputError, PretrainingConfig, SourceConfig, StudyConfig, TargetConfig
 from raytransfer.data import ClassificationData, SegmentationData
 from raytransfer.models import load_encoder
 from raytransfer.ray_train.epochs import read_state, train_unit
@@ -18,6 +18,7 @@ from raytransfer.results import (
     Storage,
     judge,
     live_curves,
+    read_signal,
     scored_epochs,
     target_names,
     target_scores,
@@ -107,6 +108,23 @@ def test_curves_are_read_back(whole: Storage) -> None:
             replayed.selected_epoch,
         )
         assert judgement.score == dict((e, s) for e, s, _ in curve)[judgement.selected_epoch]
+
+
+def test_a_rule_may_follow_other_scores(whole: Storage) -> None:
+    signal = read_signal("l2(margin=1, level=-4, pooled=never)")
+    curves = live_curves(UNIT, whole, signal)
+    assert curves[FULL] == curves[FROZEN], "never pooled"
+    assert curves != live_curves(UNIT, whole)
+    (scoring,) = UNIT.scorings(3, whole.series("resnet-micro", "simple").fingerprints()[3])
+    (row,) = whole.ledger.read("robustness", [scoring.key]).to_pylist()
+    (wanted,) = [
+        s["score"]
+        for s in row["scores"]
+        if (s["distance"], s["margin"], s["level"], s["pooled"]) == ("l2", 1.0, 2, False)
+    ]
+    assert curves[FULL][3][:2] == (3, wanted)
+    with pytest.raises(InputError, match=r"is not scored by cosine\(margin=0.3, .*one of robustness.margins"):
+        live_curves(UNIT, whole, signal=Signal(margin=0.3))
 
 
 def test_killed_it_goes_on_and_scores_every_epoch_once(train, whole: Storage, tmp_path: Path) -> None:
