@@ -22,13 +22,12 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import TrialScheduler
-from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from raytransfer.config import StudyConfig, WorkFailedError, reason
 from raytransfer.data import load_source, load_target
 from raytransfer.ray_train.pretraining import failure_cause, is_imported, is_trainable, pretraining_trainer
-from raytransfer.ray_train.worker import PLACEMENT_GROUP
-from raytransfer.ray_tune.early_stopping import RobustnessScheduler, RobustnessStopper
+from raytransfer.ray_tune.early_stopping import FOLDER, RobustnessScheduler, RobustnessStopper
+from raytransfer.ray_tune.free_workers import FreeWorkers
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
@@ -157,32 +156,6 @@ def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
         raise WorkFailedError(reason(failure_cause(error))) from error
 
 
-class _FreeWorkers(tune.Callback):
-    """Takes the workers' resources back as soon as their trial is stopped or paused.
-
-    Ray Train (2.60) leaves that to an actor that asks the dashboard whether the trial's controller lives.
-    Only Ray's extra "default" has the dashboard: without it the resources of a stopped trial never come
-    back. So its trainers have no such actor, see `pretraining_trainer`.
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[str, str] = {}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        """Learn what a trial's workers hold."""
-        if PLACEMENT_GROUP in result:
-            self._held[trial.trial_id] = result[PLACEMENT_GROUP]
-
-    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Free what trials hold that no longer run."""
-        for trial in trials:
-            if trial.status != Trial.RUNNING and trial.trial_id in self._held:
-                group = ray.PlacementGroupID(bytes.fromhex(self._held.pop(trial.trial_id)))
-                remove_placement_group(PlacementGroup(group))
-
-
 def _describe(trials: Sequence[Trial]) -> str:
     """Return where the running pretrainings are."""
     running = [t for t in trials if t.status == Trial.RUNNING and "epoch" in t.last_result]
@@ -229,7 +202,7 @@ def _tune(
     def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
         return reported_pretraining(pending[config["pretraining"]["key"]], storage, history)
 
-    name = datetime.now(UTC).strftime("early-stop-%Y%m%d-%H%M%S")
+    folder = storage.ray / "early-stopping" / datetime.now(UTC).strftime("early-stop-%Y%m%d-%H%M%S")
     tuner = tune.Tuner(
         tune.with_resources(trial, {"memory": DRIVER_MEMORY}),
         param_space={
@@ -243,10 +216,10 @@ def _tune(
             trial_dirname_creator=lambda trial: trial.config["pretraining"]["key"],
         ),
         run_config=tune.RunConfig(
-            name=name,
-            storage_path=str(storage.ray / "early-stopping"),
-            stop=None if scheduler is None else RobustnessStopper(make_rule),
-            callbacks=[_FreeWorkers(), TrackTrials(record, tracker)],
+            name=folder.name,
+            storage_path=str(folder.parent),
+            stop=None if scheduler is None else RobustnessStopper(make_rule, folder=folder / FOLDER),
+            callbacks=[FreeWorkers(), TrackTrials(record, tracker)],
             progress_reporter=ProgressBar(len(pending), title="pretraining", describe=_describe),
             verbose=1,
         ),

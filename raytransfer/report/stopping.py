@@ -37,11 +37,12 @@ def stopping_table(
         trained = storage.ledger.read("pretraining", unit.epoch_keys()).num_rows
         for judgement in found:
             epoch = judgement.epoch
+            note = "" if judgement.stopped else " (end)" if epoch == total else " (not by the rule)"
             rows.append(
                 [
                     unit.name,
                     judgement.target.partition("/")[2],
-                    "-" if epoch is None else f"{epoch}{'' if judgement.stopped else ' (not stopped)'}",
+                    "-" if epoch is None else f"{epoch}{note}",
                     "-" if epoch is None else total - epoch,
                     trained or "-",
                     "-" if judgement.selected_epoch is None else judgement.selected_epoch,

@@ -7,7 +7,7 @@ live is not scored again, and curves are read back from the ledger alone, by wha
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import product
+from itertools import count, product, takewhile
 from statistics import fmean
 from typing import Any
 
@@ -75,6 +75,8 @@ def known_encoders(unit: PretrainingUnit, storage: Storage) -> dict[int, str]:
 def scored_epochs(unit: PretrainingUnit, storage: Storage, signal: Signal) -> dict[int, dict[str, float]]:
     """Return epoch -> its `target_scores`, for the epochs that are scored on every dataset of the study.
 
+    Of a pretraining that is not over, only those before the first gap: a rule must see every epoch.
+
     Args:
         unit: The pretraining.
         storage: Where its series and the ledger are.
@@ -88,8 +90,12 @@ def scored_epochs(unit: PretrainingUnit, storage: Storage, signal: Signal) -> di
     scored: dict[int, list[tuple[ScoringUnit, Any]]] = {}
     for row in storage.ledger.read("robustness", scorings).to_pylist():
         scored.setdefault(row["epoch"], []).append((scorings[row["key"]], row["scores"]))
-    complete = {epoch: of for epoch, of in scored.items() if len(of) == len(unit.study.datasets)}
-    return {epoch: target_scores(complete[epoch], signal) for epoch in sorted(complete)}
+    complete = {epoch for epoch, of in scored.items() if len(of) == len(unit.study.datasets)}
+    if storage.ledger.has("pretraining", unit.epoch_key(1)) and not storage.ledger.has(
+        "pretraining", unit.epoch_key(unit.recipe.epochs)
+    ):
+        complete = set(takewhile(complete.__contains__, count()))
+    return {epoch: target_scores(scored[epoch], signal) for epoch in sorted(complete)}
 
 
 def live_curves(
