@@ -1,0 +1,86 @@
+"""The report: which checkpoint to take, how sure that is, and everything behind it, on one page.
+
+Question: which checkpoint should be taken for each dataset, model and mode, what does it cost against the best
+          one, and what would the last checkpoint, fixed budgets and no pretraining have given?
+Command:  python experiments/report.py --preset demo --output DIR      (a study that experiments/grid.py has run)
+          python experiments/report.py --published DIR --output DIR    (the thesis's published tables in DIR)
+Cost:     under half a minute; only reads, runs nothing, starts no Ray.
+Result:   DIR/report.html, one page that needs nothing else; DIR/tables/*.csv; DIR/figures/*.svg, each with what
+          it draws as CSV. What is missing of a study is shown as missing, with the command that fills it.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+
+from presets import PRESETS
+from replay import replayed
+
+from raytransfer.cli import Records, main_on_records
+from raytransfer.config import InputError
+from raytransfer.report import contents
+from raytransfer.report.advice import advise
+from raytransfer.report.cells import performance
+from raytransfer.report.page import write_page
+from raytransfer.report.thesis import looks_ahead
+from raytransfer.results import Signal, git_sha
+
+
+def add_options(_: argparse.ArgumentParser) -> None:
+    """A report has no options of its own."""
+
+
+def experiment(records: Records) -> int:
+    """Build the report."""
+    start = time.perf_counter()
+    if records.output is None:
+        raise InputError("--output DIR is needed: the folder to write the report into")
+    published, found = records.storage is None, records.curves
+    signal = Signal.of_study(records.study.robustness)
+    lacking = [c for c in found if signal.choice(c.encoder, c.mode) not in c.scores]
+    if lacking:
+        raise InputError(f"no scores {signal} of {lacking[0].encoder} on {lacking[0].dataset}")
+    rows, answers = performance(records.trials, records.expected), advise(found, signal)
+    ratings, line, unit = replayed(records)
+    sections = [
+        contents.answer_section(answers),
+        contents.performance_section(rows),
+        contents.indicator_section(found, answers, signal, published=published),
+        contents.stopping_section(ratings, line, unit),
+        contents.parameter_section(found),
+        contents.pretraining_section(records.pretraining, records.trials),
+        contents.metric_section(records.trials),
+    ]
+    name = "the thesis’s published tables" if records.storage is None else f"the study {records.storage.root}"
+    trainings = records.trials.num_rows - records.trials["dice"].null_count
+    page = write_page(
+        records.output,
+        [section for section in sections if section is not None],
+        title="Which checkpoint should be transferred?",
+        subtitle=f"From {name}: {trainings:,} downstream trainings, {len(found)} complete configurations of "
+        f"{len(records.expected)} (dataset, model, scheme and mode).",
+        name=name,
+        answers=answers,
+        datasets=sorted({dataset for _, dataset, *_ in records.expected}),
+        gaps=contents.gaps(rows, answers),
+        warnings=looks_ahead(found),
+        missing=contents.missing_lines(rows, records.missing),
+        fill=records.fill,
+        provenance={
+            "made by": shlex.join(["python", *sys.argv]),
+            "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "code": git_sha(),
+            "data": name,
+            "thesis": "G. Hidy, Transferability metrics and medical image segmentation with neural networks, "
+            "Eötvös Loránd University, 2024 (also arXiv:2410.18677)",
+        },
+    )
+    print(answers.headline, answers.robustness, sep="\n")
+    print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - start:.1f} s)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main_on_records(__doc__, PRESETS, experiment, add_options))
