@@ -1,12 +1,12 @@
 """The report: which checkpoint to take, how sure that is, and everything behind it, on one page.
 
-Question: which checkpoint should be taken for each dataset, model and mode, what does it cost against the best
-          one, and what would the last checkpoint, fixed budgets and no pretraining have given?
-Command:  python experiments/report.py --preset demo --output DIR      (a study that experiments/grid.py has run)
-          python experiments/report.py --published DIR --output DIR    (the thesis's published tables in DIR)
+Question: which checkpoint should be taken for each dataset, model and mode, what does it cost against the
+          best one, and what would the last checkpoint, fixed budgets and no pretraining have given?
+Command:  python experiments/report.py --preset demo --output DIR     (a study that experiments/grid.py ran)
+          python experiments/report.py --published DIR --output DIR   (the thesis's published tables in DIR)
 Cost:     under half a minute; only reads, runs nothing, starts no Ray.
-Result:   DIR/report.html, one page that needs nothing else; DIR/tables/*.csv; DIR/figures/*.svg, each with what
-          it draws as CSV. What is missing of a study is shown as missing, with the command that fills it.
+Result:   DIR/report.html, one page that needs nothing else; DIR/tables/*.csv; DIR/figures/*.svg, each with
+          what it draws as CSV. What a study lacks is shown as missing, with the command that fills it.
 """
 
 import argparse
@@ -20,9 +20,10 @@ from replay import replayed
 
 from raytransfer.cli import Records, main_on_records
 from raytransfer.config import InputError
-from raytransfer.report import contents
+from raytransfer.report import choices, measured
 from raytransfer.report.advice import advise
 from raytransfer.report.cells import performance
+from raytransfer.report.gaps import gaps, missing_lines
 from raytransfer.report.page import write_page
 from raytransfer.report.thesis import looks_ahead
 from raytransfer.results import Signal, git_sha
@@ -45,13 +46,13 @@ def experiment(records: Records) -> int:
     rows, answers = performance(records.trials, records.expected), advise(found, signal)
     ratings, line, unit = replayed(records)
     sections = [
-        contents.answer_section(answers),
-        contents.performance_section(rows),
-        contents.indicator_section(found, answers, signal, published=published),
-        contents.stopping_section(ratings, line, unit),
-        contents.parameter_section(found),
-        contents.pretraining_section(records.pretraining, records.trials),
-        contents.metric_section(records.trials),
+        choices.answer_section(answers, rows),
+        measured.performance_section(rows),
+        choices.indicator_section(found, rows, answers, signal, published=published),
+        choices.stopping_section(ratings, line, unit),
+        choices.parameter_section(found, rows),
+        measured.pretraining_section(records.pretraining, records.trials),
+        measured.metric_section(records.trials),
     ]
     name = "the thesis’s published tables" if records.storage is None else f"the study {records.storage.root}"
     trainings = records.trials.num_rows - records.trials["dice"].null_count
@@ -64,9 +65,9 @@ def experiment(records: Records) -> int:
         name=name,
         answers=answers,
         datasets=sorted({dataset for _, dataset, *_ in records.expected}),
-        gaps=contents.gaps(rows, answers),
+        gaps=gaps(rows, answers),
         warnings=looks_ahead(found),
-        missing=contents.missing_lines(rows, records.missing),
+        missing=missing_lines(rows, records.missing),
         fill=records.fill,
         provenance={
             "made by": shlex.join(["python", *sys.argv]),

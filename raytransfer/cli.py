@@ -33,8 +33,8 @@ from raytransfer.data.source_augmentation import SCHEMES
 from raytransfer.models import encoder_of, num_levels
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import (
-    Curve,
     SCHEMAS,
+    Curve,
     EpochSeconds,
     Storage,
     configurations,

@@ -1,4 +1,4 @@
-"""The answer: which checkpoint to take, how sure that is, what it costs, and what simple choices would give."""
+"""The answer: which checkpoint to take, how sure that is, what it costs, what simple choices would give."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -17,26 +17,32 @@ from raytransfer.scheduling import BestOfAll, FirstPeak, FixedBudget, StoppingRu
 EQUAL = 0.025
 """A checkpoint that is the best in at least this share of resamples is not told apart from the best."""
 BUDGETS = (0.1, 0.5)
-"""Fixed budgets that the answer names, as shares of the longest pretraining."""
+"""Fixed budgets that the words name, as shares of the longest pretraining."""
 
 
 def percent(share: float) -> str:
     """Return a share as text."""
-    return f"{100 * share:.0f} %" if share >= 0.01 or share == 0 else "under 1 %"
+    if share > 0.99:
+        return "over 99\u00a0%"
+    return "under 1\u00a0%" if share < 0.01 else f"{100 * share:.0f}\u00a0%"
 
 
 def cost(tis: float) -> str:
     """Return what a TIS loses against the best checkpoint, as text."""
-    return "nothing" if tis > 0.99995 else f"{100 * (1 - tis):.2f} %"
+    return "nothing" if tis > 0.99995 else f"{100 * (1 - tis):.2f}\u00a0%"
 
 
 def _cost_between(tis: Interval) -> str:
-    return f"{100 * (1 - tis.high):.2f} to {100 * (1 - tis.low):.2f} %"
+    return f"{100 * (1 - tis.high):.2f} to {100 * (1 - tis.low):.2f}\u00a0%"
+
+
+def _counted(number: float, what: str) -> str:
+    return f"{number:g} {what}{'' if number == 1 else 's'}"
 
 
 def epochs(number: float) -> str:
     """Return a number of epochs as text."""
-    return f"{number:g} epoch{'' if number == 1 else 's'}"
+    return _counted(number, "epoch")
 
 
 def named_budgets(curves: Sequence[Curve]) -> list[int]:
@@ -44,6 +50,10 @@ def named_budgets(curves: Sequence[Curve]) -> list[int]:
     recorded = sorted({epoch for curve in curves for epoch in curve.epochs if epoch > 0})
     found = (max((e for e in recorded if e <= share * recorded[-1]), default=None) for share in BUDGETS)
     return sorted({epoch for epoch in found if epoch is not None})
+
+
+def _budget_name(budget: int) -> str:
+    return f"fixed at {budget}"
 
 
 Ways = dict[str, Callable[[], StoppingRule]]
@@ -60,7 +70,7 @@ def ways(curves: Sequence[Curve]) -> Ways:
         BEST: BestOfAll,
         PEAK: FirstPeak,
         LAST: _fixed(recorded[-1]),
-        **{f"fixed at {budget}": _fixed(budget) for budget in reversed(named_budgets(curves))},
+        **{_budget_name(budget): _fixed(budget) for budget in reversed(recorded[:-1]) if budget > 0},
         **({NONE: _fixed(0)} if recorded[0] == 0 else {}),
     }
 
@@ -166,7 +176,7 @@ class Advice:
     def take(self) -> str:
         """The checkpoint."""
         if self.standing.best == 0:
-            return "no pretraining"
+            return "the untrained encoder"
         scheme = f" ({self.standing.curve.scheme})" if self.others else ""
         return f"epoch {self.standing.best}{scheme}"
 
@@ -174,7 +184,7 @@ class Advice:
     def why(self) -> str:
         """How good it is and how sure that is."""
         of, seeds = self.standing, self.standing.seeds
-        text = f"mean Dice {of.dice(of.best)} over {seeds} seed{'' if seeds == 1 else 's'}"
+        text = f"mean Dice {of.dice(of.best)} over {_counted(seeds, 'seed')}"
         if seeds == 1:
             return f"{text}; how sure that is one seed cannot say."
         text += (
@@ -199,19 +209,19 @@ class Advice:
         return f"Robustness takes epoch {chosen.epoch}, which costs {cost(chosen.tis)} of the Dice{sure}."
 
     @property
-    def baselines(self) -> str:
-        """What the other ways cost."""
-        parts = [
-            f"{name} {cost(of.tis)}" + (f" (epoch {of.epoch})" if name in (PEAK, LAST) else "")
+    def baselines(self) -> list[tuple[str, str]]:
+        """What simpler choices cost, and the best of the other schemes: (what, cost)."""
+        named = {PEAK, LAST, NONE, *map(_budget_name, named_budgets([self.standing.curve]))}
+        found = [
+            (f"{name} (epoch {of.epoch})" if name in (PEAK, LAST) else name, cost(of.tis))
             for name, of in self.standing.choices.items()
-            if name != BEST
+            if name in named
         ]
-        text = f"Costs of simpler choices: {', '.join(parts)}."
         best = max(self.standing.curve.dice)
-        for other in self.others:
-            loses = cost(max(other.curve.dice) / best)
-            text += f" The best of {other.curve.scheme}, epoch {other.best}, costs {loses}."
-        return text
+        return found + [
+            (f"best of {other.curve.scheme} (epoch {other.best})", cost(max(other.curve.dice) / best))
+            for other in self.others
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,9 +290,10 @@ class Answers:
         """The answer over all curves, in words."""
         best = self.overall[0]
         text = (
-            f"Over all {best.configurations} configurations the best way to choose a checkpoint is “{best.name}”: "
-            f"mean TIS {best.mean:.4f}, that is {cost(best.mean)} of the best possible Dice lost on average "
-            f"({cost(best.worst)} at worst), for {best.paid:.0f} epochs of pretraining."
+            f"Of {len(self.overall)} ways to choose a checkpoint, “{best.name}” does best over "
+            f"{_counted(best.configurations, 'complete configuration')}: mean TIS {best.mean:.4f}, that is "
+            f"{cost(best.mean)} of the best possible Dice lost on average ({cost(best.worst)} at worst), for "
+            f"{epochs(round(best.paid, 1))} of pretraining."
         )
         if self.seeds == 1:
             return text + " With one seed nothing can be said about how sure that is."
@@ -305,21 +316,21 @@ class Answers:
         chosen, last = of[BEST], of[LAST]
         difference = chosen.mean - last.mean
         verdict = (
-            f"{abs(difference):.4f} {'more' if difference > 0 else 'less'} than always taking the last checkpoint"
+            f"{abs(difference):.4f} {'more' if difference > 0 else 'less'} than"
             if abs(difference) >= 5e-5
-            else "as much as always taking the last checkpoint"
+            else "as much as"
         )
         text = (
             f"Choosing by robustness alone (the best score of the whole pretraining, no downstream training) "
-            f"gives {chosen.mean:.4f}, {verdict} ({last.mean:.4f})"
+            f"gives {chosen.mean:.4f}, {verdict} always taking the last checkpoint ({last.mean:.4f})"
         )
         if PEAK in of:
             text += (
                 f"; stopping where the score first falls gives {of[PEAK].mean:.4f} for "
                 f"{epochs(round(of[PEAK].paid, 1))}"
             )
-        budgets = [way for way in self.overall if way.name.startswith("fixed at")]
-        if budgets:
+        named = [_budget_name(budget) for budget in named_budgets([of.curve for of in self.standings])]
+        if budgets := [of[name] for name in named if name in of]:
             text += f"; {_joined(f'{way.name} epochs' + f' {way.mean:.4f}' for way in budgets)}"
         if NONE in of:
             text += f"; no pretraining {of[NONE].mean:.4f}"
@@ -331,7 +342,9 @@ def _joined(parts: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _overall(standings: Sequence[Standing], resampled: Sequence[Array], names: Iterable[str]) -> list[Overall]:
+def _overall(
+    standings: Sequence[Standing], resampled: Sequence[Array], names: Iterable[str]
+) -> list[Overall]:
     draws, found = {}, []
     tis = [relative(dice) for dice in resampled]
     for name in names:
@@ -361,7 +374,9 @@ def advise(curves: Sequence[Curve], signal: Signal) -> Answers:
         curves: The configurations, at least one.
         signal: The scores that robustness's choices follow.
     """
-    ordered = sorted(curves, key=lambda c: (c.dataset, c.model, MODES.index(c.mode), c.scheme))
+    ordered = sorted(
+        curves, key=lambda c: (c.dataset, c.model, MODES.index(c.mode), c.scheme != "simple", c.scheme)
+    )
     among, resampled = ways(ordered), resampled_dice(ordered)
     standings = [
         _standing(curve, dice, among, signal) for curve, dice in zip(ordered, resampled, strict=True)

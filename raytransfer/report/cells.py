@@ -1,12 +1,11 @@
 """Downstream performance cell by cell, complete or not: the thesis's Tables 2.6 to 2.10."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
-
-import math
 
 import pyarrow as pa
 
@@ -46,7 +45,7 @@ class Row:
     Attributes:
         key: (model, dataset, scheme, mode).
         expected: Epochs of the checkpoints that a complete study trains from, ascending.
-        measured: Those with every seed there.
+        measured: Those with every seed there. What compares checkpoints needs all that are expected.
     """
 
     key: Key
@@ -70,12 +69,12 @@ class Row:
 
     @property
     def best(self) -> Performance | None:
-        """The checkpoint with the best mean, the shorter pretraining of equals; None unless all are there."""
+        """The checkpoint with the best mean, the shorter pretraining of equals."""
         return None if self.missing else max(self.measured.values(), key=lambda of: (of.mean, -of.epoch))
 
     @property
     def worst(self) -> Performance | None:
-        """The checkpoint with the lowest mean, the shorter pretraining of equals; None unless all are there."""
+        """The checkpoint with the lowest mean, the shorter pretraining of equals."""
         return None if self.missing else min(self.measured.values(), key=lambda of: (of.mean, of.epoch))
 
 

@@ -57,9 +57,7 @@ def select(curve: Curve, rule: StoppingRule, signal: Signal | None) -> Replay | 
     return replay(rule, curve.points(choice)) if choice in curve.scores else None
 
 
-def choose(
-    curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Signal | None
-) -> Chosen:
+def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Signal | None) -> Chosen:
     """Return what a stopping rule takes from every curve.
 
     Args:

@@ -1,10 +1,10 @@
 """How sure a choice of checkpoint is: the bootstrap over the downstream seeds.
 
 Every checkpoint's trainings are drawn with replacement, as many as there are, and everything is computed
-again from the means. Checkpoints are drawn independently of each other, for their numbers of seeds may differ;
-a checkpoint that serves several schemes (epoch 0) is drawn once. Drawing from n values makes the spread of
-their mean too small by the factor sqrt((n - 1) / n), so with few seeds intervals are too narrow. They say what
-other seeds might give, not what other data sets would.
+again from the means. Checkpoints are drawn independently of each other, for their numbers of seeds may
+differ; one that serves several schemes (epoch 0) is drawn once. Drawing from n values makes the spread of
+their mean too small by the factor sqrt((n - 1) / n), so with few seeds intervals are too narrow. They say
+what other seeds might give, not what other data sets would.
 """
 
 from collections.abc import Sequence

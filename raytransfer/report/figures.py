@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from raytransfer.report.drawing import BLUE, STYLE, VERMILION, epoch_ticks, new_figure, save, style
+from raytransfer.report.drawing import BLUE, VERMILION, epoch_ticks, new_figure, save, styled
 from raytransfer.report.summary import Answer
 
 DICE_COLOR, SCORE_COLOR = BLUE, VERMILION
@@ -44,7 +44,7 @@ def draw_answers(path: str | os.PathLike[str], found: Sequence[Answer]) -> None:
     """
     models = list(dict.fromkeys(answer.curve.model for answer in found))
     rows = list(dict.fromkeys((a.curve.dataset, a.curve.scheme, a.curve.mode) for a in found))
-    with style(STYLE):
+    with styled():
         figure = new_figure(max(4.2 * len(models), 6), 2.7 * len(rows) + 0.5)
         panels = figure.subplots(len(rows), len(models), squeeze=False)
         for panel in panels.flat:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raytransfer.report.drawing import CYCLE, MARKERS, MUTED, STYLE, new_figure, save, style
+from raytransfer.report.drawing import CYCLE, MARKERS, MUTED, new_figure, save, styled
 from raytransfer.report.replay import Rating
 
 
@@ -20,7 +20,7 @@ def draw_frontier(path: str | os.PathLike[str], ratings: Sequence[Rating], line:
         ratings: Of the rules: a labelled point each.
         line: Of the fixed budgets; at least one.
     """
-    with style(STYLE):
+    with styled():
         figure = new_figure(9.5, 5.0)
         axes = figure.subplots()
         fixed = sorted((of.mean_epochs, of.mean_tis) for of in line)

@@ -23,3 +23,14 @@ for (const table of document.querySelectorAll("table")) {
     });
   });
 }
+
+// A figure downloads as it is drawn in the page, in its light colours; without scripts, from the folder beside it.
+for (const link of document.querySelectorAll("a.drawn")) {
+  link.addEventListener("click", () => {
+    const svg = link.closest("figure").querySelector("svg").cloneNode(true);
+    svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+    const text = figureColors.reduceRight(
+      (text, color, index) => text.replaceAll(`var(--figure-${index})`, color), svg.outerHTML);
+    link.href = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+  });
+}

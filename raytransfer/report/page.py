@@ -26,7 +26,7 @@ class Cell:
         text: What it shows.
         note: Smaller text under it.
         value: What it is sorted by; the text where None.
-        missing: Whether it stands for a result that is not there; `note` says what is lacking.
+        missing: Whether it stands for a result that is not there.
         strong: Whether it stands out.
     """
 
@@ -100,12 +100,22 @@ def number(value: float | None, places: int = 4, note: str = "", *, strong: bool
     """Return a cell of a number; a dash where there is none."""
     if value is None or math.isnan(value):
         return Cell(text="–", note=note)
-    return Cell(text=f"{value:.{places}f}", note=note, value=value, strong=strong)
+    return Cell(text=f"{value:.{places}f}".replace("-", "−"), note=note, value=value, strong=strong)
 
 
 def words(text: Any) -> Cell:
     """Return a cell of text, or of a value that reads as its text does."""
     return Cell(text=str(text), value=float(text) if isinstance(text, int | float) else None)
+
+
+def slug(name: str) -> str:
+    """Return a name for a file."""
+    return "".join(c if c.isalnum() else "_" for c in name)
+
+
+def missing() -> Cell:
+    """Return the cell of a result that is not there."""
+    return Cell(text="missing", missing=True)
 
 
 def csv_text(rows: Rows) -> str:
@@ -133,7 +143,7 @@ def _inline(svg: str, name: str) -> Markup:
     svg = re.sub(r'(?<= id=")|(?<="#)|(?<=url\(#)', f"{name}-", svg)
     for index, color in enumerate(DARK):
         svg = svg.replace(color, f"var(--figure-{index})")
-    return Markup(svg)  # noqa: S704 - drawn here, and its texts are escaped by the plotting library
+    return Markup(svg)
 
 
 def _figure_files(figure: Figure, folder: Path) -> dict[str, Any]:
@@ -143,7 +153,7 @@ def _figure_files(figure: Figure, folder: Path) -> dict[str, Any]:
     path.with_suffix(".csv").write_text(data)
     return {
         "inline": _inline(svg, figure.name),
-        "svg": _data_uri("image/svg+xml", svg),
+        "svg": f"{folder.name}/{path.name}",
         "csv": _data_uri("text/csv", data),
     }
 

@@ -1,4 +1,4 @@
-"""The thesis's figures: pretraining curves, performance against pretraining length, chosen epochs, metrics."""
+"""The thesis's figures: pretraining, performance against its length, chosen epochs, metrics."""
 
 import math
 import os
@@ -8,12 +8,23 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator
 
 from raytransfer.report.advice import Answers
 from raytransfer.report.baselines import BEST, PEAK
 from raytransfer.report.cells import Row
 from raytransfer.report.drawing import (
-    BLUE, CYCLE, INK, MARKERS, MUTED, STYLE, VERMILION, epoch_ticks, new_figure, save, style,
+    BLUE,
+    CYCLE,
+    INK,
+    MARKERS,
+    MUTED,
+    PAPER,
+    VERMILION,
+    epoch_ticks,
+    new_figure,
+    save,
+    styled,
 )  # fmt: skip
 
 Path = str | os.PathLike[str]
@@ -32,7 +43,7 @@ def draw_agreement(path: Path, rows: Rows) -> None:
         rows: Of `agreement_rows`.
     """
     datasets = list(dict.fromkeys(row["dataset"] for row in rows))
-    with style({**STYLE, "axes.grid": False, "axes.spines.left": False, "axes.spines.bottom": False}):
+    with styled(axes_grid=False, axes_spines_left=False, axes_spines_bottom=False):
         figure = new_figure(4.9 * len(datasets) + 0.6, 4.6)
         for axes, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
             of = {(r["first"], r["second"]): r["spearman"] for r in rows if r["dataset"] == dataset}
@@ -42,7 +53,7 @@ def draw_agreement(path: Path, rows: Rows) -> None:
                 axes.set_title(f"{dataset}: too few trainings")
                 continue
             values = [[math.nan if of[a, b] is None else of[a, b] for b in names] for a in names]
-            axes.pcolormesh(values, cmap=_DIVERGING, vmin=-1, vmax=1, edgecolors=STYLE["figure.facecolor"], linewidth=1)
+            axes.pcolormesh(values, cmap=_DIVERGING, vmin=-1, vmax=1, edgecolors=PAPER, linewidth=1)
             for i, line in enumerate(values):
                 for k, value in enumerate(line):
                     if not math.isnan(value):
@@ -71,13 +82,10 @@ def draw_pretraining(path: Path, rows: Rows) -> None:
     """
     columns = [name for name in rows[0] if name.endswith(("/loss", "/top1"))]
     panels = [kind for kind in ("loss", "top1") if any(name.endswith(kind) for name in columns)]
-    series = [
-        (key, list(of))
-        for key, of in groupby(rows, key=lambda row: (row["encoder"], row["scheme"]))
-    ]
+    series = [(key, list(of)) for key, of in groupby(rows, key=lambda row: (row["encoder"], row["scheme"]))]
     many = len({scheme for (_, scheme), _ in series}) > 1
     dots = len(series[0][1]) <= 15
-    with style(STYLE):
+    with styled():
         figure = new_figure(4.9 * len(panels) + 2.2, 3.8)
         for axes, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             for index, ((encoder, scheme), of) in enumerate(series):
@@ -91,6 +99,7 @@ def draw_pretraining(path: Path, rows: Rows) -> None:
                         marker=MARKERS[index % len(MARKERS)] if dots and not train else None,
                         label=None if train else f"{encoder} {scheme}" if many else encoder,
                     )  # fmt: skip
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("epochs of pretraining")
             axes.set_ylabel("loss" if kind == "loss" else "top-1 accuracy on the source data")
         handles, labels = axes.get_legend_handles_labels()
@@ -124,7 +133,7 @@ def draw_performance(path: Path, rows: Sequence[Row]) -> None:
     """
     models = sorted({row.key[0] for row in rows})
     lines = list(dict.fromkeys((row.key[1], row.key[3]) for row in rows))
-    with style(STYLE):
+    with styled():
         figure = new_figure(max(3.9 * len(models), 6), 2.6 * len(lines) + 0.5)
         panels = figure.subplots(len(lines), len(models), squeeze=False)
         for i, (dataset, mode) in enumerate(lines):
@@ -153,16 +162,21 @@ def draw_chosen(path: Path, answers: Answers) -> None:
     standings = list(answers.standings)[::-1]
     epochs = sorted({epoch for of in standings for epoch in of.curve.epochs})
     many = len({of.curve.scheme for of in standings}) > 1
-    with style(STYLE):
+    with styled():
         figure = new_figure(8.6, 0.27 * len(standings) + 1.3)
         axes = figure.subplots()
         at = epoch_ticks(axes, epochs)
         for y, of in enumerate(standings):
             equal = [at[e] for e in of.curve.epochs if of.shortest_equal <= e <= of.best]
-            axes.plot([min(equal), max(equal)], [y, y], color=MUTED, alpha=0.35, linewidth=5, solid_capstyle="round",
-                      label="from the shortest not told apart to the best" if y == 0 else None)  # fmt: skip
+            axes.plot(
+                [min(equal), max(equal)], [y, y],
+                color=MUTED, alpha=0.35, linewidth=5, solid_capstyle="round",
+                label="from the shortest not told apart to the best" if y == 0 else None,
+            )  # fmt: skip
         for name, marker, color, size, filled in (
-            ("best mean Dice", "o", INK, 8, False), (BEST, "D", BLUE, 4.5, True), (PEAK, "v", VERMILION, 5, True),
+            ("best mean Dice", "o", INK, 8, False),
+            (BEST, "D", BLUE, 4.5, True),
+            (PEAK, "v", VERMILION, 5, True),
         ):  # fmt: skip
             points = [
                 (at[of.best if name == "best mean Dice" else of.choices[name].epoch], y)

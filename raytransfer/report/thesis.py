@@ -37,10 +37,10 @@ def why_they_differ(curves: Sequence[Curve]) -> str:
     """Return what the rows say about the difference."""
     last = sum(curve.source_accuracy[-1] >= max(curve.source_accuracy) for curve in curves)
     return (
-        f"In {last} of {len(curves)} configurations the last checkpoint has the highest ImageNet accuracy, so "
-        "choosing by that accuracy is choosing the last checkpoint, and the published rows give it the values "
-        "of the last two columns. The thesis's Table 4.1 prints lower ones, which these rows do not give; how "
-        "they were computed is not published. Comparisons on this page use the recomputed values."
+        f"In {last} of {len(curves)} configurations the last checkpoint has the highest ImageNet accuracy, "
+        "so choosing by that accuracy is choosing the last checkpoint, and the published rows give it the "
+        "values of the last two columns. The thesis's Table 4.1 prints lower ones, which these rows do not "
+        "give; how they were computed is not published. Comparisons on this page use the recomputed values."
     )
 
 
@@ -62,12 +62,14 @@ def looks_ahead(curves: Sequence[Curve]) -> list[str]:
         dataset: sum(len(c.scores) for (of, *_), c in pretrainings.items() if of == dataset)
         for dataset, *_ in pretrainings
     }
-    return [
-        f"{dataset}: the robustness scores of epoch {first} equal those of epoch {second} exactly in "
-        f"{'all ' if count == series[dataset] else ''}{count} of {series[dataset]} series, so what is chosen "
-        f"with epoch {first} included looks into the future there. No other result on this page uses epoch "
-        f"{first}’s scores." if first == 0 else
-        f"{dataset}: the robustness scores of epochs {first} and {second} are exactly equal in {count} of "
-        f"{series[dataset]} series: one of the two was not scored by itself."
-        for (dataset, first, second), count in found.items()
-    ]  # fmt: skip
+    warnings = []
+    for (dataset, first, second), count in found.items():
+        of = f"all {count}" if count == series[dataset] else f"{count} of {series[dataset]}"
+        equal = f"{dataset}: the scores of epochs {first} and {second} are exactly equal in {of} series"
+        warnings.append(
+            f"{equal}. One of the two was scored with the other’s weights, so what is chosen there with "
+            "“epoch 0 included” (“epoch 0 too”) looks into the future and is not to be relied on."
+            if first == 0
+            else f"{equal}: one of the two was not scored by itself."
+        )
+    return warnings

@@ -171,8 +171,8 @@ def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[Choice, dict[int
     return found
 
 
-Trained = Mapping[tuple[str, ...], dict[int, tuple[tuple[float | None, ...], float]]]
-"""(model, dataset, encoder, scheme, mode) -> epoch -> (Dice per seed, None where missing, source accuracy)."""
+Trained = Mapping[tuple[str, ...], dict[int, tuple[tuple[Any, ...], float]]]
+"""(model, dataset, encoder, scheme, mode) -> epoch -> (Dice per seed, None if missing; source accuracy)."""
 
 
 def trained(table: pa.Table) -> Trained:
