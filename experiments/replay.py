@@ -38,8 +38,8 @@ from raytransfer.report import (
     recordings,
     write_ratings,
 )
-from raytransfer.results import Signal, rule_and_signal
-from raytransfer.scheduling import RULES
+from raytransfer.results import Signal, read_signal, rule_and_signal
+from raytransfer.scheduling import RULES, Settled
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +59,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def default_rules(recorded: Recordings) -> list[str]:
     """Return the rules that what was recorded allows."""
     errors = (e for p in recorded.pretrainings for points in p.curves.values() for _, e in points)
+    signal = read_signal(Settled.signal)
+    follows = all(signal.choice(curve.encoder, curve.mode) in curve.scores for curve in recorded.curves)
     return [
         *(f"first-peak(patience={patience})" for patience in (1, 2, 3)),
         *(["significant-fall(z=1)", "significant-fall(z=2)"] if all(map(math.isfinite, errors)) else []),
-        "settled",
+        *(["settled"] if follows else []),
         "best-of-all",
         *SCHEDULERS,
     ]

@@ -264,6 +264,7 @@ SETTLED_NOTE = (
 def stopping_section(ratings: Sequence[Rating], line: Sequence[Rating], unit: str) -> Section:
     """Return the stopping frontier and its table."""
     data = rating_rows([*line, *ratings], line, unit)
+    settled = any(rating.rule.startswith(Settled.name) for rating in ratings)
     places = {"mean_epochs": 1, "shared_mean_epochs": 1, f"worker_{unit}s": 1, f"makespan_{unit}s": 1}
     if unit == "hour":
         places |= {"worker_hours": 3, "makespan_hours": 3}
@@ -273,7 +274,7 @@ def stopping_section(ratings: Sequence[Rating], line: Sequence[Rating], unit: st
         words=(
             "What rules would have cost and reached, replayed on the recorded curves. A rule is worth its "
             "trouble where it lies above the line of fixed budgets, which need no scores.",
-            SETTLED_NOTE.format(signal=Settled.signal),
+            *([SETTLED_NOTE.format(signal=Settled.signal)] if settled else []),
         ),
         items=(
             Figure(

@@ -19,8 +19,8 @@ CYCLE = (BLUE, VERMILION, GREEN, PURPLE, AMBER, SKY)
 MARKERS = "osD^v<>Pp*Xhd"
 
 DARK = {
-    PAPER: "#15191f", INK: "#e2e6eb", MUTED: "#98a3b1", GRID: "#323a45", BLUE: "#5db3ea", VERMILION: "#f28b50",
-    GREEN: "#3fc79a", PURPLE: "#dd9cc4", AMBER: "#e3b448", SKY: "#9ad3f3",
+    PAPER: "#15191f", INK: "#e2e6eb", MUTED: "#98a3b1", GRID: "#323a45", BLUE: "#5db3ea",
+    VERMILION: "#f28b50", GREEN: "#3fc79a", PURPLE: "#dd9cc4", AMBER: "#e3b448", SKY: "#9ad3f3",
 }  # fmt: skip
 """Colour -> what stands for it on a dark page."""
 

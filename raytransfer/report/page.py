@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from raytransfer.report.drawing import DARK
 
@@ -135,7 +134,7 @@ def _data_uri(kind: str, content: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content.encode()).decode()}"
 
 
-def _inline(svg: str, name: str) -> Markup:
+def _inline(svg: str, name: str) -> str:
     """Return a figure for the page: its colours follow the page's, its ids are its own."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
@@ -143,7 +142,7 @@ def _inline(svg: str, name: str) -> Markup:
     svg = re.sub(r'(?<= id=")|(?<="#)|(?<=url\(#)', f"{name}-", svg)
     for index, color in enumerate(DARK):
         svg = svg.replace(color, f"var(--figure-{index})")
-    return Markup(svg)
+    return svg
 
 
 def _figure_files(figure: Figure, folder: Path) -> dict[str, Any]:
