@@ -4,22 +4,25 @@ Question: which checkpoint should be taken for each dataset, model and mode, wha
           best one, and what would the last checkpoint, fixed budgets and no pretraining have given?
 Command:  python experiments/report.py --preset demo --output DIR     (a study that experiments/grid.py ran)
           python experiments/report.py --published DIR --output DIR   (the thesis's published tables in DIR)
-Cost:     under half a minute; only reads, runs nothing, starts no Ray.
+Cost:     seconds; runs nothing, starts no Ray.
 Result:   DIR/report.html, one page that needs nothing else; DIR/tables/*.csv; DIR/figures/*.svg, each with
           what it draws as CSV. What a study lacks is shown as missing, with the command that fills it.
+          Where the study has an MLflow database, a run named report holds the same files.
 """
 
 import argparse
 import shlex
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 from presets import PRESETS
 from replay import replayed
 
 from raytransfer.cli import Records, main_on_records
-from raytransfer.config import InputError
+from raytransfer.config import InputError, digest
 from raytransfer.report import choices, measured
 from raytransfer.report.advice import advise
 from raytransfer.report.cells import performance
@@ -27,10 +30,40 @@ from raytransfer.report.gaps import gaps, missing_lines
 from raytransfer.report.page import write_page
 from raytransfer.report.thesis import looks_ahead
 from raytransfer.results import Signal, git_sha
+from raytransfer.tracking import RunRecord, Tracker
 
 
-def add_options(_: argparse.ArgumentParser) -> None:
-    """A report has no options of its own."""
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a report can be asked."""
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server or store to show the report in (default: the study's mlflow.db where it has one)",
+    )
+
+
+def show_in_mlflow(records: Records, page: Path) -> None:
+    """Log the report into an MLflow run of its own, beside the trials it is about."""
+    folder = page.parent if records.storage is None else records.storage.root
+    uri = records.options.tracking_uri
+    if uri is None:
+        if records.storage is None or not (folder / "mlflow.db").exists():
+            return
+        uri = f"sqlite:///{folder}/mlflow.db"
+    record = RunRecord(
+        kind="downstream",
+        key=f"report-{digest(page.read_text())}",
+        name="report",
+        params={},
+        epochs={},
+        documents={},
+        artifacts={page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"},
+    )
+    try:
+        with closing(Tracker(uri, artifact_root=folder / "mlartifacts")) as tracker:
+            tracker.publish(record)
+    except InputError as error:
+        print(f"not shown in MLflow: {error}", file=sys.stderr)
 
 
 def experiment(records: Records) -> int:
@@ -80,6 +113,7 @@ def experiment(records: Records) -> int:
     )
     print(answers.headline, answers.robustness, sep="\n")
     print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - start:.1f} s)")
+    show_in_mlflow(records, page)
     return 0
 
 

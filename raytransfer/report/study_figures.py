@@ -109,6 +109,9 @@ def draw_pretraining(path: Path, rows: Rows) -> None:
 
 def _performance_panel(axes: Axes, of: Sequence[Row], epochs: list[int]) -> None:
     at = epoch_ticks(axes, epochs)
+    if not any(row.measured for row in of):
+        axes.text(0.5, 0.5, "missing", transform=axes.transAxes, ha="center", color=MUTED)
+        axes.set_yticks([])
     for index, row in enumerate(of):
         points = [row.measured.get(epoch) for epoch in epochs]
         mean = [point.mean if point else math.nan for point in points]

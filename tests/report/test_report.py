@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -20,12 +20,13 @@ import pytest
 from scipy.stats import rankdata
 
 from raytransfer.cli import Records
-from raytransfer.config import StudyConfig
+from raytransfer.config import InputError, StudyConfig
 from raytransfer.metrics import METRICS
 from raytransfer.report.advice import advise
 from raytransfer.report.confidence import interval, relative, resampled_dice
 from raytransfer.report.thesis import looks_ahead
 from raytransfer.results import SCHEMAS, Curve, Signal, Storage, curves, incomplete
+from raytransfer.tracking import RunRecord
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -116,9 +117,7 @@ def report(project: Path) -> Callable:
 def published(report: Callable, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
     folder = tmp_path_factory.mktemp("published") / "new"
     argv = ["--published", str(shared / "published"), "--output", str(folder)]
-    done = report.main_on_records(
-        report.__doc__, report.PRESETS, report.experiment, report.add_options, argv
-    )
+    done = report.main_on_records(report.__doc__, report.PRESETS, report.experiment, report.add_options, argv)
     assert done == 0
     return folder, Page(folder / "report.html")
 
@@ -275,9 +274,7 @@ def test_indicators_by_dataset_and_by_model(published: tuple, expected: Expected
     shown = [[line[name].text.strip() for name in list(line)[2:]] for line in side]
     assert shown == [
         [thesis, last, last]
-        for thesis, last in zip(
-            ("0.982", "0.950", "0.982", "0.953"), printed["last checkpoint"], strict=True
-        )
+        for thesis, last in zip(("0.982", "0.950", "0.982", "0.953"), printed["last checkpoint"], strict=True)
     ]
 
 
@@ -544,7 +541,7 @@ def _records(tmp_path: Path) -> Records:
         study=StudyConfig(), curves=curves(*tables), epoch_seconds={}, trials=tables[1],
         pretraining=SCHEMAS["pretraining"].empty_table(), expected=expected,
         missing=tuple(incomplete(*tables)), fill="python experiments/grid.py --preset demo --set 'seeds=[0,1]'",
-        storage=Storage(tmp_path / "study"), options=Namespace(), output=tmp_path,
+        storage=Storage(tmp_path / "study"), options=Namespace(tracking_uri=None), output=tmp_path,
     )  # fmt: skip
 
 
@@ -573,6 +570,42 @@ def test_missing_cells_are_shown_with_what_fills_them(report: Callable, tmp_path
     lines = {(r["mode"], r["model"]): r for r in read(tmp_path / "tables/best_checkpoint.csv")}
     assert lines["full", "unet-micro"]["dice"] == ""
     assert "report:" in capsys.readouterr().out
+
+
+def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
+    report: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    shown = []
+
+    class Tracker:
+        def __init__(self, uri: str, *, artifact_root: Path) -> None:
+            shown.append((uri, artifact_root))
+            if "broken" in uri:
+                raise InputError("nobody answers")
+
+        def publish(self, record: RunRecord) -> None:
+            shown.append(record)
+
+        def close(self) -> None:
+            shown.append("closed")
+
+    monkeypatch.setattr(report, "Tracker", Tracker)
+    records = _records(tmp_path)
+    page = tmp_path / "report.html"
+    page.write_text("<p>")
+    report.show_in_mlflow(records, page)
+    assert shown == [], "the study has none"
+    records.storage.root.mkdir()
+    (records.storage.root / "mlflow.db").touch()
+    report.show_in_mlflow(records, page)
+    (uri, root), record, closed = shown
+    assert (uri, root) == (
+        f"sqlite:///{records.storage.root}/mlflow.db",
+        records.storage.root / "mlartifacts",
+    )
+    assert (record.name, record.artifacts[page], closed) == ("report", "", "closed")
+    report.show_in_mlflow(replace(records, options=Namespace(tracking_uri="http://broken")), page)
+    assert "not shown in MLflow: nobody answers" in capsys.readouterr().err
 
 
 def test_without_a_folder_it_says_so(report: Callable, shared: Path, capsys) -> None:
