@@ -291,9 +291,9 @@ class Answers:
         best = self.overall[0]
         text = (
             f"Of {len(self.overall)} ways to choose a checkpoint, “{best.name}” does best over "
-            f"{_counted(best.configurations, 'complete configuration')}: mean TIS {best.mean:.4f}, that is "
-            f"{cost(best.mean)} of the best possible Dice lost on average ({cost(best.worst)} at worst), for "
-            f"{epochs(round(best.paid, 1))} of pretraining."
+            f"{_counted(best.configurations, 'complete configuration')}: mean TIS {best.mean:.4f}, which "
+            f"costs {cost(best.mean)} of the best possible Dice on average ({cost(best.worst)} at worst), "
+            f"for {epochs(round(best.paid, 1))} of pretraining."
         )
         if self.seeds == 1:
             return text + " With one seed nothing can be said about how sure that is."
@@ -329,9 +329,10 @@ class Answers:
                 f"; stopping where the score first falls gives {of[PEAK].mean:.4f} for "
                 f"{epochs(round(of[PEAK].paid, 1))}"
             )
-        named = [_budget_name(budget) for budget in named_budgets([of.curve for of in self.standings])]
-        if budgets := [of[name] for name in named if name in of]:
-            text += f"; {_joined(f'{way.name} epochs' + f' {way.mean:.4f}' for way in budgets)}"
+        named = named_budgets([of.curve for of in self.standings])
+        if budgets := [budget for budget in named if _budget_name(budget) in of]:
+            each = (f"{epochs(budget)} {of[_budget_name(budget)].mean:.4f}" for budget in budgets)
+            text += f"; a fixed budget of {_joined(each)}"
         if NONE in of:
             text += f"; no pretraining {of[NONE].mean:.4f}"
         return text + "."
@@ -348,19 +349,20 @@ def _overall(
     draws, found = {}, []
     tis = [relative(dice) for dice in resampled]
     for name in names:
-        members = [i for i, of in enumerate(standings) if name in of.choices]
-        if len(members) < len(standings):
-            continue  # a mean over other curves would not compare
-        at = [standings[i].curve.epochs.index(standings[i].choices[name].epoch) for i in members]
-        draws[name] = np.mean([tis[i][:, k] for i, k in zip(members, at, strict=True)], axis=0)
-    means = {name: float(np.mean([of.choices[name].tis for of in standings])) for name in draws}
-    best = max(means, key=lambda name: means[name])
-    for name in sorted(draws, key=lambda name: -means[name]):
-        choices = [of.choices[name] for of in standings]
+        if any(name not in of.choices for of in standings):
+            continue  # a mean over fewer curves would not compare
+        at = [of.curve.epochs.index(of.choices[name].epoch) for of in standings]
+        draws[name] = np.mean([of[:, k] for of, k in zip(tis, at, strict=True)], axis=0)
+    chosen = {name: [of.choices[name] for of in standings] for name in draws}
+    means = {name: float(np.mean([of.tis for of in choices])) for name, choices in chosen.items()}
+    paid = {name: float(np.mean([of.paid for of in choices])) for name, choices in chosen.items()}
+    order = sorted(draws, key=lambda name: (-means[name], paid[name]))  # of equals, the cheaper first
+    best = order[0]
+    for name in order:
         found.append(
             Overall(
                 name=name, mean=means[name], range=interval(draws[name]),
-                worst=min(of.tis for of in choices), paid=float(np.mean([of.paid for of in choices])),
+                worst=min(of.tis for of in chosen[name]), paid=paid[name],
                 configurations=len(standings), behind=interval(draws[name] - draws[best]),
             )
         )  # fmt: skip

@@ -1,99 +1,19 @@
 """The report: every number against a second computation from the published files, and what a page must be."""
 
 import csv
-import importlib.util
 import itertools
 import math
 import statistics
-import sys
 import xml.etree.ElementTree as ET
-from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from scipy.stats import rankdata
 
-from raytransfer.cli import Records
-from raytransfer.config import InputError, StudyConfig
 from raytransfer.metrics import METRICS
-from raytransfer.report.advice import advise
-from raytransfer.report.confidence import interval, relative, resampled_dice
-from raytransfer.report.thesis import looks_ahead
-from raytransfer.results import SCHEMAS, Curve, Signal, Storage, curves, incomplete
-from raytransfer.tracking import RunRecord
-
-VOID = {"meta", "link", "br", "hr", "img", "input"}
-
-
-@dataclass
-class Element:
-    tag: str
-    attributes: dict
-    children: list = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "".join(child if isinstance(child, str) else child.text for child in self.children)
-
-    def find(self, *tags: str) -> list["Element"]:
-        inside = [child for child in self.children if isinstance(child, Element)]
-        return [one for child in inside for one in ([child] if child.tag in tags else []) + child.find(*tags)]
-
-
-class Page(HTMLParser):
-    """A page whose tags must be closed in the order they were opened."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.root = Element("", {})
-        self.open = [self.root]
-        self.source = path.read_text()
-        self.feed(self.source)
-        assert self.open == [self.root], "tags are left open"
-        self.elements = self.root.find(*{tag for tag in self._tags(self.root)})
-
-    def _tags(self, of: Element) -> set[str]:
-        return {of.tag}.union(*(self._tags(c) for c in of.children if isinstance(c, Element)))
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        assert len(dict(attrs)) == len(attrs), f"an attribute of <{tag}> is there twice"
-        element = Element(tag, dict(attrs))
-        self.open[-1].children.append(element)
-        if tag not in VOID:
-            self.open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list) -> None:
-        self.open[-1].children.append(Element(tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop().tag == tag
-
-    def handle_data(self, data: str) -> None:
-        self.open[-1].children.append(data)
-
-    def by_id(self, name: str) -> Element:
-        return next(e for e in self.elements if e.attributes.get("id") == name)
-
-    def table(self, name: str) -> dict[tuple[str, ...], dict[str, Element]]:
-        """The rows of a table by the text of their first columns, those that are no numbers of their own."""
-        table = self.by_id(name).find("table")[0]
-        headers = [cell.text for cell in table.find("th")]
-        rows = [row.find("td") for row in table.find("tbody")[0].find("tr")]
-        assert all(len(row) == len(headers) for row in rows)
-        return [dict(zip(headers, row, strict=True)) for row in rows]
-
-
-def value(cell: Element) -> float:
-    """The number of a cell, which its text rounds."""
-    number, shown = float(cell.attributes["data-value"]), cell.children[0].strip().replace("−", "-")
-    assert float(shown) == pytest.approx(number, abs=0.5001 * 10.0 ** -len(shown.partition(".")[2]))
-    return number
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -102,24 +22,12 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def report(project: Path) -> Callable:
-    sys.path.insert(0, str(project / "experiments"))
-    try:
-        spec = importlib.util.spec_from_file_location("report_script", project / "experiments/report.py")
-        script = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(script)
-    finally:
-        sys.path.remove(str(project / "experiments"))
-    return script
-
-
-@pytest.fixture(scope="module")
-def published(report: Callable, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Page]:
+def published(report, open_page, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     folder = tmp_path_factory.mktemp("published") / "new"
     argv = ["--published", str(shared / "published"), "--output", str(folder)]
     done = report.main_on_records(report.__doc__, report.PRESETS, report.experiment, report.add_options, argv)
     assert done == 0
-    return folder, Page(folder / "report.html")
+    return folder, open_page(folder / "report.html")
 
 
 EPOCHS = (0, 1, 5, 20, 50, 100, 150, 200, 250, 300)
@@ -219,18 +127,18 @@ def test_performance_tables(published: tuple, expected: Expected) -> None:
             for model in (names[0] for names in MODELS.values()):
                 key = (model, line["dataset"].text, line["scheme"].text, line["mode"].text)
                 means = expected.mean(key)
-                assert value(line[model]) == pytest.approx(means[position(means)])
+                assert line[model].number == pytest.approx(means[position(means)])
                 assert f"epoch {EPOCHS[position(means)]}" in line[model].text
     for line in page.table("worst_over_best"):
         for model in (names[0] for names in MODELS.values()):
             means = expected.mean((model, line["dataset"].text, line["scheme"].text, line["mode"].text))
-            assert value(line[model]) == pytest.approx(min(means) / max(means))
+            assert line[model].number == pytest.approx(min(means) / max(means))
     scratch = page.table("from_scratch")
     assert len(scratch) == 4
     for line in scratch:
         for model in (names[0] for names in MODELS.values()):
             means = expected.mean((model, line["dataset"].text, "simple", line["mode"].text))
-            assert value(line[model]) == pytest.approx(means[0])
+            assert line[model].number == pytest.approx(means[0])
 
 
 def test_indicators_by_dataset_and_by_model(published: tuple, expected: Expected) -> None:
@@ -255,7 +163,7 @@ def test_indicators_by_dataset_and_by_model(published: tuple, expected: Expected
                 groups["all"].append(tis)
             for group, of in groups.items():
                 error = statistics.stdev(of) / math.sqrt(len(of))
-                assert value(table[name][group]) == pytest.approx(statistics.fmean(of)), (name, group)
+                assert table[name][group].number == pytest.approx(statistics.fmean(of)), (name, group)
                 assert f"± {error:.4f}, worst {min(of):.4f}" in table[name][group].text
         rows = read(folder / f"tables/indicators_by_{by}.csv")
         assert len(rows) == len(table) * (len(groups))
@@ -294,7 +202,7 @@ def test_every_parameter_choice_and_each_varied(published: tuple, expected: Expe
                 for key, scores in expected.scores.items()
                 if choice in scores and (column.count(":") == 0 or (key[1], key[3]) == ("acdc", "full"))
             ]
-            assert value(line[column]) == pytest.approx(statistics.fmean(of)), (choice, column)
+            assert line[column].number == pytest.approx(statistics.fmean(of)), (choice, column)
     varied = {(line["parameter"].text.strip(), line["value"].text.strip()): line
               for line in page.table("parameters")}  # fmt: skip
     assert len(varied) == 3 + 5 + 5 + 4
@@ -303,7 +211,7 @@ def test_every_parameter_choice_and_each_varied(published: tuple, expected: Expe
             expected.tis(key, best(s[theirs, 0.5, -2, "True" if key[3] == "decoder-only" else "False"], 0))
             for key, s in expected.scores.items()
         ]
-        assert value(varied["distance", distance]["offline, epoch 0 too"]) == pytest.approx(
+        assert varied["distance", distance]["offline, epoch 0 too"].number == pytest.approx(
             statistics.fmean(of)
         )
 
@@ -318,7 +226,7 @@ def test_stopping_rules(published: tuple) -> None:
         ("first-peak(patience=2)", 0.9654, 0.8208, 115),
         ("settled on l2(margin=1, level=-4, pooled=never)", 0.9943, 0.9798, 76.7),
     ):
-        seen = tuple(value(table[rule][name]) for name in ("mean TIS", "worst", "epochs"))
+        seen = tuple(table[rule][name].number for name in ("mean TIS", "worst", "epochs"))
         assert seen == (
             pytest.approx(mean, abs=5e-5),
             pytest.approx(worst, abs=5e-5),
@@ -421,7 +329,7 @@ def test_the_answer_in_words_and_numbers(published: tuple, expected: Expected) -
     ways = {line["choice"].text: line for line in page.table("ways")}
     for epoch in EPOCHS[1:-1]:
         mean = statistics.fmean(expected.tis(key, epoch) for key in expected.dice)
-        assert value(ways[f"fixed at {epoch}"]["mean TIS"]) == pytest.approx(mean)
+        assert ways[f"fixed at {epoch}"]["mean TIS"].number == pytest.approx(mean)
 
 
 def test_the_page_needs_nothing_else(published: tuple) -> None:
@@ -443,169 +351,6 @@ def test_the_page_needs_nothing_else(published: tuple) -> None:
     assert "http" not in "".join(e.text for e in page.elements if e.tag == "script").replace(
         "http://www.w3.org/2000/svg", ""
     )
-
-
-def small(dice: dict[int, tuple], scores: tuple = (9, 1, 3, 2), mode: str = "full", **names: str) -> Curve:
-    choice = Signal().choice("unet-micro", mode)
-    nothing = (math.nan,) * len(dice)
-    of = {"model": "unet-micro", "encoder": "unet-micro", "dataset": "d", "scheme": "simple", **names}
-    return Curve(
-        **of, mode=mode, epochs=tuple(dice), performances=tuple(dice.values()), scores={choice: scores},
-        standard_errors={choice: nothing}, source_accuracy=nothing,
-    )  # fmt: skip
-
-
-def test_the_bootstrap_on_cases_known_in_closed_form() -> None:
-    # Means of the first: 0.25, 0.5 twice as often, 0.75; the first of equals counts as best.
-    (dice,) = resampled_dice([small({1: (0.25, 0.75), 5: (0.5, 0.5)}, (1, 2))])
-    assert set(np.unique(dice[:, 0])) == {0.25, 0.5, 0.75}
-    assert np.mean(dice[:, 0] == 0.5) == pytest.approx(0.5, abs=0.03)
-    assert interval(relative(dice)[:, 0]) == (0.5, 1)
-    assert interval(relative(dice)[:, 1]) == (pytest.approx(2 / 3), 1)
-    answers = advise([small({1: (0.25, 0.75), 5: (0.5, 0.5)}, (1, 2))], Signal())
-    assert answers.advice[0].best_share == pytest.approx(0.75, abs=0.03)
-    # Many seeds: the spread of the mean is that of the values / sqrt(n).
-    values = tuple(np.random.default_rng(1).normal(0.8, 0.02, 50).tolist())
-    (many,) = resampled_dice([small({1: values}, (1,))], resamples=20000)
-    assert many.std() == pytest.approx(np.std(values) / math.sqrt(50), rel=0.03)
-
-
-def test_the_same_curves_give_the_same_draws_and_epoch_0_is_drawn_once() -> None:
-    dice = {0: (0.5, 0.7), 1: (0.7, 0.8), 5: (0.8, 0.9), 20: (0.7, 0.8)}
-    pair = [small(dice), small({**dice, 5: (0.6, 0.9)}, scheme="advanced")]
-    first, again = resampled_dice(pair), resampled_dice(pair)
-    for a, b in zip(first, again, strict=True):
-        np.testing.assert_array_equal(a, b)
-    np.testing.assert_array_equal(first[0][:, 0], first[1][:, 0])
-    assert (first[0][:, 1] != first[1][:, 1]).any() or dice[1] == pair[1].performances[1]
-    (advice,) = advise(pair, Signal()).advice
-    assert advice.take == "epoch 5 (simple)"
-    assert [other.curve.scheme for other in advice.others] == ["advanced"]
-
-
-def test_one_seed_claims_no_certainty() -> None:
-    answers = advise([small({0: (0.5,), 1: (0.7,), 5: (0.8,), 20: (0.75,)})], Signal())
-    assert "how sure that is one seed cannot say" in answers.advice[0].why
-    assert "With one seed nothing can be said" in answers.headline
-    assert answers.advice[0].indicator.startswith("Robustness takes the same one (epoch 5)")
-
-
-@pytest.mark.parametrize(
-    ("scores", "says"),
-    [
-        ((1, 2, 3, 4), []),
-        ((4, 2, 3, 4), ["d: the scores of epochs 0 and 20 are exactly equal in all 1 series"]),
-        ((1, 2, 2, 4), ["d: the scores of epochs 1 and 5 are exactly equal in all 1 series"]),
-    ],
-)
-def test_scores_that_look_into_the_future_are_found(scores: tuple, says: list) -> None:
-    dice = dict.fromkeys((0, 1, 5, 20), (0.5,))
-    found = looks_ahead([small(dice, scores), small(dice, scores)])
-    assert [line.partition(".")[0].partition(":")[0] for line in found] == ["d"] * len(says)
-    for line, start in zip(found, says, strict=True):
-        assert line.startswith(start)
-
-
-def _records(tmp_path: Path) -> Records:
-    """Two models, two modes, three checkpoints, two seeds; a training and a whole model are missing."""
-    keys = [("unet-micro", "full"), ("unet-micro", "decoder-only")]
-    trials = [
-        {
-            "model": model, "dataset": "d<b>", "encoder": "unet-micro", "scheme": "simple", "mode": mode,
-            "epoch": epoch, "seed": seed, "source_accuracy": 0.1 * epoch,
-            **dict.fromkeys(METRICS, 0.5 + 0.01 * epoch + 0.001 * seed),
-        }
-        for model, mode in keys
-        for epoch in (0, 1, 2)
-        for seed in (0, 1)
-    ]  # fmt: skip
-    lost = trials[3]  # full, epoch 1, seed 1
-    lost.update(dict.fromkeys(METRICS))
-    scores = [
-        {
-            "dataset": "d<b>", "encoder": "unet-micro", "scheme": "simple", "epoch": epoch,
-            "distance": "cosine", "margin": 0.5, "level": level, "pooled": pooled, "score": 0.1 * epoch,
-            "standard_error": 0.01,
-        }
-        for epoch in (0, 1, 2)
-        for level in (1, 2, 3, 4, 5)
-        for pooled in (False, True)
-    ]  # fmt: skip
-    tables = pa.Table.from_pylist(scores), pa.Table.from_pylist(trials)
-    expected = {
-        (model, "d<b>", "simple", mode): (0, 1, 2)
-        for model in ("unet-micro", "swin-unet-micro")
-        for mode in ("full", "decoder-only")
-    }
-    return Records(
-        study=StudyConfig(), curves=curves(*tables), epoch_seconds={}, trials=tables[1],
-        pretraining=SCHEMAS["pretraining"].empty_table(), expected=expected,
-        missing=tuple(incomplete(*tables)), fill="python experiments/grid.py --preset demo --set 'seeds=[0,1]'",
-        storage=Storage(tmp_path / "study"), options=Namespace(tracking_uri=None), output=tmp_path,
-    )  # fmt: skip
-
-
-def test_missing_cells_are_shown_with_what_fills_them(report: Callable, tmp_path: Path, capsys) -> None:
-    records = _records(tmp_path)
-    assert [curve.mode for curve in records.curves] == ["decoder-only"]
-    assert report.experiment(records) == 0
-    page = Page(tmp_path / "report.html")
-    last = {line["mode"].text.strip(): line for line in page.table("fully_pretrained")}
-    assert value(last["full"]["unet-micro"]) == pytest.approx(0.5205), "the last checkpoint is there"
-    top = {line["mode"].text.strip(): line for line in page.table("best_checkpoint")}
-    assert value(top["decoder-only"]["unet-micro"]) == pytest.approx(0.5205)
-    missing = [last["full"]["swin-unet-micro"], top["full"]["unet-micro"]]
-    missing += [page.table("indicators_by_model")[0]["swin-unet-micro, full"]]
-    for cell in missing:
-        assert cell.text.strip() == "missing"
-        assert cell.attributes["title"] == records.fill
-    assert len([row for row in page.table("answer_by_configuration") if row["best"].text == "missing"]) == 3
-    section = page.by_id("missing").text
-    assert records.fill in section
-    assert "unet-micro d<b> simple full: trainings are missing of epoch 1" in section
-    assert "swin-unet-micro d<b> simple full: trainings are missing of epoch 0, 1, 2" in section
-    answer = page.by_id("answer").text
-    assert "Take epoch 2" in answer
-    assert "d<b>: which checkpoint to take" in answer, "names are text, never markup"
-    lines = {(r["mode"], r["model"]): r for r in read(tmp_path / "tables/best_checkpoint.csv")}
-    assert lines["full", "unet-micro"]["dice"] == ""
-    assert "report:" in capsys.readouterr().out
-
-
-def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
-    report: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
-    shown = []
-
-    class Tracker:
-        def __init__(self, uri: str, *, artifact_root: Path) -> None:
-            shown.append((uri, artifact_root))
-            if "broken" in uri:
-                raise InputError("nobody answers")
-
-        def publish(self, record: RunRecord) -> None:
-            shown.append(record)
-
-        def close(self) -> None:
-            shown.append("closed")
-
-    monkeypatch.setattr(report, "Tracker", Tracker)
-    records = _records(tmp_path)
-    page = tmp_path / "report.html"
-    page.write_text("<p>")
-    report.show_in_mlflow(records, page)
-    assert shown == [], "the study has none"
-    records.storage.root.mkdir()
-    (records.storage.root / "mlflow.db").touch()
-    report.show_in_mlflow(records, page)
-    (uri, root), record, closed = shown
-    assert (uri, root) == (
-        f"sqlite:///{records.storage.root}/mlflow.db",
-        records.storage.root / "mlartifacts",
-    )
-    assert (record.name, record.artifacts[page], closed) == ("report", "", "closed")
-    report.show_in_mlflow(replace(records, options=Namespace(tracking_uri="http://broken")), page)
-    assert "not shown in MLflow: nobody answers" in capsys.readouterr().err
 
 
 def test_without_a_folder_it_says_so(report: Callable, shared: Path, capsys) -> None:
