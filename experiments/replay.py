@@ -20,6 +20,8 @@ early, and few pretrainings fill no other.
 import argparse
 import math
 import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from presets import PRESETS
 
@@ -27,6 +29,7 @@ from raytransfer.cli import Records, main_on_records
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
 from raytransfer.report import (
     JudgeFactory,
+    Rating,
     Recordings,
     draw_frontier,
     fixed_budgets,
@@ -35,8 +38,8 @@ from raytransfer.report import (
     recordings,
     write_ratings,
 )
-from raytransfer.results import Signal, rule_and_signal
-from raytransfer.scheduling import RULES
+from raytransfer.results import Signal, read_signal, rule_and_signal
+from raytransfer.scheduling import RULES, Settled
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,35 +59,60 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def default_rules(recorded: Recordings) -> list[str]:
     """Return the rules that what was recorded allows."""
     errors = (e for p in recorded.pretrainings for points in p.curves.values() for _, e in points)
+    signal = read_signal(Settled.signal)
+    follows = all(signal.choice(curve.encoder, curve.mode) in curve.scores for curve in recorded.curves)
     return [
         *(f"first-peak(patience={patience})" for patience in (1, 2, 3)),
         *(["significant-fall(z=1)", "significant-fall(z=2)"] if all(map(math.isfinite, errors)) else []),
-        "settled",
+        *(["settled"] if follows else []),
         "best-of-all",
         *SCHEDULERS,
     ]
 
 
-def experiment(records: Records) -> int:
-    """Replay, print the table, write the files."""
-    options, default = records.options, Signal.of_study(records.study.robustness)
+class Replayed(NamedTuple):
+    """Ratings of rules, of the fixed budgets, and what their times count ("hour" or "epoch")."""
+
+    ratings: list[Rating]
+    line: list[Rating]
+    unit: str
+
+
+def replayed(records: Records, rules: Sequence[str] = (), workers: int = 4) -> Replayed:
+    """Replay what was recorded.
+
+    Args:
+        records: A study's, or the published.
+        rules: As of `--rule`; all where empty.
+        workers: Pretrainings that run at once.
+    """
+    default = Signal.of_study(records.study.robustness)
 
     def read(text: str) -> tuple[str, JudgeFactory, Signal]:
         rule, signal = rule_and_signal(text, default)
         return (rule if signal == default else f"{rule} on {signal}"), judge_factory(rule), signal
 
-    asked = [read(text) for text in options.rule or []]
+    asked = [read(text) for text in rules]
     recorded = {default: recordings(records.curves, default, records.epoch_seconds)}
     asked = asked or [read(text) for text in default_rules(recorded[default])]
     for _, _, signal in asked:
         if signal not in recorded:
             recorded[signal] = recordings(records.curves, signal, records.epoch_seconds)
-    line = fixed_budgets(recorded[default], workers=options.workers)
-    ratings = [rate(text, make, recorded[of], workers=options.workers) for text, make, of in asked]
-    unit = recorded[default].unit
+    return Replayed(
+        ratings=[rate(text, make, recorded[of], workers=workers) for text, make, of in asked],
+        line=fixed_budgets(recorded[default], workers=workers),
+        unit=recorded[default].unit,
+    )
+
+
+def experiment(records: Records) -> int:
+    """Replay, print the table, write the files."""
+    workers = records.options.workers
+    ratings, line, unit = replayed(records, records.options.rule or (), workers)
+    pretrainings = {(curve.encoder, curve.scheme) for curve in records.curves}
     print(
-        f"{len(records.curves)} configurations, {len(recorded[default].pretrainings)} pretrainings, "
-        f"{options.workers} workers; robustness, where a rule says nothing else: {default}\n"
+        f"{len(records.curves)} configurations, {len(pretrainings)} pretrainings, {workers} workers; "
+        f"robustness, where a rule says nothing else: {Signal.of_study(records.study.robustness)}\n"
     )
     print(rating_table([*line, *ratings], line, unit))
     if records.output is not None:

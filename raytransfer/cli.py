@@ -10,12 +10,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, NoReturn
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import pyarrow as pa
 import ray
 
 from raytransfer.config import (
@@ -31,6 +33,7 @@ from raytransfer.data.source_augmentation import SCHEMES
 from raytransfer.models import encoder_of, num_levels
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import (
+    SCHEMAS,
     Curve,
     EpochSeconds,
     Storage,
@@ -38,7 +41,9 @@ from raytransfer.results import (
     curves,
     downstream_units,
     epoch_seconds,
+    expected_series,
     incomplete,
+    pretraining_epochs,
     pretraining_units,
     read_published,
     recorded,
@@ -149,15 +154,14 @@ def _add_published_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write tables and figures into")
 
 
-def _published(folder: Path) -> list[Curve]:
-    """Read the curves of the thesis's published tables."""
+def _published_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
+    """Read the thesis's published tables."""
     if not folder.is_dir():
         raise InputError(f"--published: there is no folder {folder}")
     for name in PUBLISHED_FILES:
         if not (folder / name).is_file():
             raise InputError(f"--published: there is no file {folder / name}")
-    scores, downstream = read_published(*(folder / name for name in PUBLISHED_FILES))
-    return curves(scores, downstream)
+    return read_published(*(folder / name for name in PUBLISHED_FILES))
 
 
 def _make_output(folder: Path | None) -> None:
@@ -233,25 +237,26 @@ def _study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
     return study
 
 
-def _with_data_that_is_there(study: StudyConfig) -> StudyConfig:
-    """Leave out the datasets that cannot be loaded here, naming each on stderr.
+def _with_data_that_is_there(study: StudyConfig) -> tuple[StudyConfig, tuple[str, ...]]:
+    """Leave out the datasets that cannot be loaded here, naming each on stderr; return why, a line each.
 
     Raises:
         InputError: None is left.
     """
     problems = {name: target_problem(name, study.target) for name in study.datasets}
     there = tuple(name for name, problem in problems.items() if problem is None)
+    says = tuple(filter(None, problems.values()))
     if not there:
-        raise InputError("; ".join(filter(None, problems.values())))
-    for problem in filter(None, problems.values()):
+        raise InputError("; ".join(says))
+    for problem in says:
         print(f"missing: {problem}", file=sys.stderr)
-    return replace(study, datasets=there)
+    return replace(study, datasets=there), says
 
 
 @contextmanager
 def _session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Session]:
     """Check everything the user gave, the cheap checks first, then connect."""
-    study = _with_data_that_is_there(study)
+    study, _ = _with_data_that_is_there(study)
     storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
     storage.check()
     if not arguments.resume and any(storage.root.iterdir()):
@@ -328,7 +333,7 @@ def main(
             add_options(parser)
         arguments = _parsed(parser, presets, argv)
         if published is not None and arguments.published is not None:
-            found = _published(arguments.published)
+            found = curves(*_published_tables(arguments.published))
             _make_output(arguments.output)
             return published(found, arguments.output)
         study = _study(arguments, presets)
@@ -350,6 +355,12 @@ class Records:
         study: The resolved settings; of the published tables, `robustness` counts.
         curves: Recorded curves, at least one.
         epoch_seconds: (encoder, scheme) -> epoch -> seconds it took, as far as recorded.
+        trials: The downstream trainings behind the curves, as `recorded` and `read_published` give them.
+        pretraining: The ledger's rows of pretraining epochs; empty for the published tables.
+        expected: What is complete when nothing is missing, as `expected_series`.
+        missing: What is left out and why, a line each.
+        fill: The command that computes what is missing.
+        storage: Where the study is; None for the published tables.
         options: The experiment's own options.
         output: Folder for tables and figures that the user asked for, there already; None without `--output`.
     """
@@ -357,17 +368,44 @@ class Records:
     study: StudyConfig
     curves: list[Curve]
     epoch_seconds: EpochSeconds
+    trials: pa.Table
+    pretraining: pa.Table
+    expected: Mapping[tuple[str, str, str, str], tuple[int, ...]]
+    missing: tuple[str, ...]
+    fill: str
+    storage: Storage | None
     options: argparse.Namespace
     output: Path | None
 
 
-def _read_study(arguments: argparse.Namespace, study: StudyConfig) -> tuple[list[Curve], EpochSeconds]:
-    """Read the curves and times of a study from the ledger, naming on stderr what it lacks.
+def _of_published(arguments: argparse.Namespace, study: StudyConfig) -> Records:
+    """Read the thesis's published tables."""
+    scores, trials = _published_tables(arguments.published)
+    names = (trials[name].unique().to_pylist() for name in ("model", "dataset", "scheme", "mode"))
+    epochs = tuple(sorted(trials["epoch"].unique().to_pylist()))
+    return Records(
+        study=study,
+        curves=curves(scores, trials),
+        epoch_seconds={},
+        trials=trials,
+        pretraining=SCHEMAS["pretraining"].empty_table(),
+        expected=dict.fromkeys(product(*names), epochs),
+        missing=tuple(incomplete(scores, trials)),
+        fill="python experiments/grid.py --preset thesis",
+        storage=None,
+        options=arguments,
+        output=arguments.output,
+    )
+
+
+def _of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
+    """Read the results of a study from the ledger, naming on stderr what it lacks.
 
     Raises:
         InputError: There is no complete curve; the message says which command makes them.
     """
-    study = _with_data_that_is_there(study)
+    expected = expected_series(study)
+    study, missing = _with_data_that_is_there(study)
     storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
     settings = "".join(f" --set {shlex.quote(setting)}" for setting in arguments.set)
     fill = f"python experiments/grid.py --preset {arguments.preset} --storage-path {storage.root}{settings}"
@@ -378,12 +416,26 @@ def _read_study(arguments: argparse.Namespace, study: StudyConfig) -> tuple[list
     encoders = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
     trials = downstream_units(study, configurations(study), encoders)
     tables = recorded(storage.ledger, scoring_units(study, encoders), trials)
-    for line in incomplete(*tables):
+    left_out = incomplete(*tables)
+    for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
     found = curves(*tables)
     if not found:
         raise InputError(f"no curve of this study is complete under {storage.root}: {fill}")
-    return found, epoch_seconds(storage.ledger, units)
+    pretraining = pretraining_epochs(storage.ledger, units)
+    return Records(
+        study=study,
+        curves=found,
+        epoch_seconds=epoch_seconds(pretraining),
+        trials=tables[1],
+        pretraining=pretraining,
+        expected=expected,
+        missing=(*missing, *left_out),
+        fill=fill,
+        storage=storage,
+        options=arguments,
+        output=arguments.output,
+    )
 
 
 def main_on_records(
@@ -412,15 +464,8 @@ def main_on_records(
         add_options(parser)
         arguments = _parsed(parser, presets, argv)
         study = _study(arguments, presets)
-        if arguments.published is None:
-            found, seconds = _read_study(arguments, study)
-        else:
-            found, seconds = _published(arguments.published), {}
+        records = (_of_study if arguments.published is None else _of_published)(arguments, study)
         _make_output(arguments.output)
-        return experiment(
-            Records(
-                study=study, curves=found, epoch_seconds=seconds, options=arguments, output=arguments.output
-            )
-        )
+        return experiment(records)
 
     return _reported(work)

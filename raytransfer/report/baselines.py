@@ -11,6 +11,7 @@ from raytransfer.scheduling import BestOfAll, FirstPeak, FixedBudget, StoppingRu
 
 BEST, PEAK = "best robustness, epoch 0 left out", "first peak"
 LAST, NONE = "last checkpoint", "no pretraining"
+ACCURACY = "best source accuracy"
 SCORED: dict[str, Callable[[], StoppingRule]] = {
     PEAK: FirstPeak,
     "first peak, patience 2": lambda: FirstPeak(patience=2),
@@ -30,20 +31,28 @@ def _rules(curves: Sequence[Curve]) -> dict[str, Callable[[], StoppingRule]]:
     return {**untrained, **budgets, LAST: _fixed(epochs[-1]), **SCORED}
 
 
-def rule_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
+def rule_rows(
+    curves: Sequence[Curve], signal: Signal | None = None, *, by: str = "dataset"
+) -> list[dict[str, Any]]:
     """Return the statistics of every way to choose, one row per rule, dataset and mode ("all": over all).
-
-    Scores are the thesis's: cosine, margin 0.5, second to last level, pooled for decoder-only.
 
     Args:
         curves: The configurations, at least one.
+        signal: The scores that rules follow; the thesis's where None: cosine, margin 0.5, second to last
+            level, pooled for decoder-only.
+        by: "dataset", or "model" for a row per rule, model and mode.
     """
-    among = groups(curves)
+    among, follows = groups(curves, by), signal or Signal()
     return [
         row
         for name, rule in _rules(curves).items()
-        for row in rows(among, {"rule": name}, choose(curves, rule, Signal()))
+        for row in rows(among, {"rule": name}, choose(curves, rule, follows))
     ]
+
+
+def accuracy_rows(curves: Sequence[Curve], *, by: str = "dataset") -> list[dict[str, Any]]:
+    """Return the same of taking the checkpoint that is best on the source data, where that was recorded."""
+    return rows(groups(curves, by), {"rule": ACCURACY}, choose(curves, BestOfAll, None))
 
 
 def baselines_text(of: Sequence[dict[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from raytransfer.config import MODES, POOLINGS
 from raytransfer.results import Curve, Signal
-from raytransfer.scheduling import StoppingRule, replay
+from raytransfer.scheduling import Replay, StoppingRule, replay
 
 Array = NDArray[np.float64]
 ALL = "all"
@@ -41,19 +41,34 @@ class Chosen(NamedTuple):
     epochs: Array
 
 
-def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Signal) -> Chosen:
+def select(curve: Curve, rule: StoppingRule, signal: Signal | None) -> Replay | None:
+    """Return what a fresh rule does on a curve; None where the curve lacks the scores it follows.
+
+    Args:
+        curve: The configuration.
+        rule: A fresh rule.
+        signal: The scores it follows; None: the accuracy on the source data.
+    """
+    if signal is None:
+        if any(map(math.isnan, curve.source_accuracy)):
+            return None
+        return replay(rule, list(zip(curve.epochs, curve.source_accuracy, strict=True)))
+    choice = signal.choice(curve.encoder, curve.mode)
+    return replay(rule, curve.points(choice)) if choice in curve.scores else None
+
+
+def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Signal | None) -> Chosen:
     """Return what a stopping rule takes from every curve.
 
     Args:
         curves: The configurations.
         rule: Makes a fresh rule.
-        signal: The scores it follows.
+        signal: The scores it follows; None: the accuracy on the source data.
     """
     num_seeds = min(len(seeds) for curve in curves for seeds in curve.performances)
     tis, seed_tis, paid = [], [], []
     for curve in curves:
-        choice = signal.choice(curve.encoder, curve.mode)
-        seen = replay(rule(), curve.points(choice)) if choice in curve.scores else None
+        seen = select(curve, rule(), signal)
         epoch = seen.selected_epoch if seen else None
         tis.append(curve.tis(epoch))
         seed_tis.append(curve.seed_tis(epoch)[:num_seeds])
@@ -111,25 +126,28 @@ class Group(NamedTuple):
     """Configurations that are averaged over.
 
     Attributes:
-        dataset: Target dataset, or "all".
-        mode: "full", "decoder-only", or "all".
+        names: What they have in common, for example "dataset" -> "acdc" and "mode" -> "full"; or "all".
         members: Which curves they are (N).
     """
 
-    dataset: str
-    mode: str
+    names: Mapping[str, str]
     members: NDArray[np.bool_]
 
 
-def groups(curves: Sequence[Curve]) -> list[Group]:
-    """Return the configurations of each dataset and mode, and last all of them."""
+def groups(curves: Sequence[Curve], by: str = "dataset") -> list[Group]:
+    """Return the configurations of each dataset, or model, and mode, and last all of them.
+
+    Args:
+        curves: The configurations.
+        by: "dataset" or "model".
+    """
     found = []
-    for dataset in sorted({curve.dataset for curve in curves}):
+    for value in sorted({getattr(curve, by) for curve in curves}):
         for mode in MODES:
-            members = np.array([(c.dataset, c.mode) == (dataset, mode) for c in curves])
+            members = np.array([(getattr(c, by), c.mode) == (value, mode) for c in curves])
             if members.any():
-                found.append(Group(dataset, mode, members))
-    return [*found, Group(ALL, ALL, np.ones(len(curves), dtype=bool))]
+                found.append(Group({by: value, "mode": mode}, members))
+    return [*found, Group({by: ALL, "mode": ALL}, np.ones(len(curves), dtype=bool))]
 
 
 def rows(among: Sequence[Group], names: Mapping[str, Any], chosen: Chosen) -> list[dict[str, Any]]:
@@ -138,7 +156,7 @@ def rows(among: Sequence[Group], names: Mapping[str, Any], chosen: Chosen) -> li
     for group in among:
         of = statistics(chosen, group.members)
         if of.configurations:
-            found.append({**names, "dataset": group.dataset, "mode": group.mode, **vars(of)})
+            found.append({**names, **group.names, **vars(of)})
     return found
 
 

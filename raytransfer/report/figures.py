@@ -4,32 +4,31 @@ import os
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from raytransfer.report.drawing import BLUE, VERMILION, epoch_ticks, new_figure, save, styled
 from raytransfer.report.summary import Answer
 
-DICE_COLOR, SCORE_COLOR = "#0072b2", "#d55e00"
+DICE_COLOR, SCORE_COLOR = BLUE, VERMILION
 
 
 def _draw(axes: Axes, answer: Answer) -> Axes:
     curve, epochs = answer.curve, answer.curve.epochs
-    positions = range(len(epochs))
+    positions = list(epoch_ticks(axes, list(epochs)).values())
     axes.errorbar(
         positions, curve.dice, curve.spread,
         color=DICE_COLOR, marker="o", capsize=3, label="Dice",
     )  # fmt: skip
-    axes.set_title(f"{curve.model}, {curve.dataset}\n{curve.scheme}, {curve.mode}", fontsize=9)
-    axes.set_xticks(positions, [str(epoch) for epoch in epochs])
-    axes.tick_params(axis="y", colors=DICE_COLOR)
+    axes.set_title(f"{curve.model}, {curve.dataset}\n{curve.scheme}, {curve.mode}")
+    axes.tick_params(axis="y", labelcolor=DICE_COLOR)
     other = axes.twinx()
     other.errorbar(
         positions, curve.scores[answer.choice], curve.standard_errors[answer.choice],
         color=SCORE_COLOR, marker="s", linestyle="--", capsize=3, label="robustness",
     )  # fmt: skip
-    other.tick_params(axis="y", colors=SCORE_COLOR)
+    other.tick_params(axis="y", labelcolor=SCORE_COLOR)
+    other.grid(visible=False)
     if answer.chosen is not None:
-        axes.axvline(epochs.index(answer.chosen), color=SCORE_COLOR, alpha=0.25, linewidth=8, zorder=0)
+        axes.axvline(epochs.index(answer.chosen), color=SCORE_COLOR, alpha=0.2, linewidth=8, zorder=0)
     return other
 
 
@@ -45,18 +44,21 @@ def draw_answers(path: str | os.PathLike[str], found: Sequence[Answer]) -> None:
     """
     models = list(dict.fromkeys(answer.curve.model for answer in found))
     rows = list(dict.fromkeys((a.curve.dataset, a.curve.scheme, a.curve.mode) for a in found))
-    figure = Figure(figsize=(4.2 * len(models), 3.0 * len(rows) + 0.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(rows), len(models), squeeze=False)
-    for answer in found:
-        curve = answer.curve
-        row = rows.index((curve.dataset, curve.scheme, curve.mode))
-        column = models.index(curve.model)
-        other = _draw(panels[row, column], answer)
-        if column == 0:
-            panels[row, column].set_ylabel("Dice (test)", color=DICE_COLOR)
-        if column == len(models) - 1:
-            other.set_ylabel("robustness", color=SCORE_COLOR)
-        if row == len(rows) - 1:
-            panels[row, column].set_xlabel("epochs of pretraining")
-    figure.savefig(path, dpi=110)
+    with styled():
+        figure = new_figure(max(4.2 * len(models), 6), 2.7 * len(rows) + 0.5)
+        panels = figure.subplots(len(rows), len(models), squeeze=False)
+        for panel in panels.flat:
+            panel.set_axis_off()
+        for answer in found:
+            curve = answer.curve
+            row = rows.index((curve.dataset, curve.scheme, curve.mode))
+            column = models.index(curve.model)
+            panels[row, column].set_axis_on()
+            other = _draw(panels[row, column], answer)
+            if column == 0:
+                panels[row, column].set_ylabel("Dice (test)", color=DICE_COLOR)
+            if column == len(models) - 1:
+                other.set_ylabel("robustness", color=SCORE_COLOR)
+            if row == len(rows) - 1:
+                panels[row, column].set_xlabel("epochs of pretraining")
+        save(figure, path)

@@ -4,12 +4,9 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from raytransfer.report.drawing import CYCLE, MARKERS, MUTED, new_figure, save, styled
 from raytransfer.report.replay import Rating
-
-MARKERS = "osD^v<>Pp*Xhd"
 
 
 def draw_frontier(path: str | os.PathLike[str], ratings: Sequence[Rating], line: Sequence[Rating]) -> None:
@@ -23,32 +20,31 @@ def draw_frontier(path: str | os.PathLike[str], ratings: Sequence[Rating], line:
         ratings: Of the rules: a labelled point each.
         line: Of the fixed budgets; at least one.
     """
-    figure = Figure(figsize=(8.5, 5.0), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    fixed = sorted((of.mean_epochs, of.mean_tis) for of in line)
-    xs, ys = [x for x, _ in fixed], [y for _, y in fixed]
-    dense = np.unique(np.concatenate([np.geomspace(max(xs[0], 0.1), xs[-1], 400), xs]))
-    axes.plot(dense, np.interp(dense, xs, ys), color="0.35", label="fixed budgets, in epochs")
-    axes.plot(xs, ys, "o", color="0.35", markersize=4)
-    for epochs, tis in fixed:
-        axes.annotate(
-            f"{epochs:g}", (epochs, tis), xytext=(-3, 4), textcoords="offset points",
-            ha="right", fontsize=7, color="0.35",
-        )  # fmt: skip
-    for index, rating in enumerate(ratings):
-        axes.errorbar(
-            rating.mean_epochs, rating.mean_tis, rating.standard_error, capsize=3, linestyle="none",
-            marker=MARKERS[index % len(MARKERS)], markerfacecolor="none", markersize=8, elinewidth=0.8,
-            color=f"C{index % 10}", label=rating.rule,
-        )  # fmt: skip
-    axes.set_xscale("symlog", linthresh=1, linscale=0.3)
-    axes.set_xlim(left=0)
-    ticks = [x for x in (0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000) if x <= axes.get_xlim()[1]]
-    axes.set_xticks(ticks, [str(x) for x in ticks])
-    axes.set_xticks([], minor=True)
-    axes.set_xlabel("mean epochs of pretraining paid, each configuration on its own")
-    axes.set_ylabel("mean transferability indicator score")
-    axes.grid(alpha=0.25)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-    figure.savefig(path, dpi=130)
+    with styled():
+        figure = new_figure(9.5, 5.0)
+        axes = figure.subplots()
+        fixed = sorted((of.mean_epochs, of.mean_tis) for of in line)
+        xs, ys = [x for x, _ in fixed], [y for _, y in fixed]
+        dense = np.unique(np.concatenate([np.geomspace(max(xs[0], 0.1), xs[-1], 400), xs]))
+        axes.plot(dense, np.interp(dense, xs, ys), color=MUTED, label="fixed budgets, in epochs")
+        axes.plot(xs, ys, "o", color=MUTED, markersize=4)
+        for epochs, tis in fixed:
+            axes.annotate(
+                f"{epochs:g}", (epochs, tis), xytext=(-3, 5), textcoords="offset points",
+                ha="right", fontsize=7, color=MUTED,
+            )  # fmt: skip
+        for index, rating in enumerate(ratings):
+            axes.errorbar(
+                rating.mean_epochs, rating.mean_tis, rating.standard_error, capsize=3, linestyle="none",
+                marker=MARKERS[index % len(MARKERS)], markerfacecolor="none", markersize=8, elinewidth=0.8,
+                color=CYCLE[index % len(CYCLE)], label=rating.rule,
+            )  # fmt: skip
+        axes.set_xscale("symlog", linthresh=1, linscale=0.3)
+        axes.set_xlim(left=0)
+        ticks = [x for x in (0, 1, 2, 5, 10, 20, 50, 100, 200, 300, 500, 1000) if x <= axes.get_xlim()[1]]
+        axes.set_xticks(ticks, [str(x) for x in ticks])
+        axes.set_xticks([], minor=True)
+        axes.set_xlabel("mean epochs of pretraining paid, each configuration on its own")
+        axes.set_ylabel("mean transferability indicator score")
+        figure.legend(loc="outside right upper")
+        save(figure, path)

@@ -209,12 +209,29 @@ def gain_over(line: Sequence[Rating], rating: Rating) -> float:
     return rating.mean_tis - float(np.interp(rating.mean_epochs, xs, ys, left=math.nan, right=math.nan))
 
 
-def _row(rating: Rating, line: Sequence[Rating]) -> list[str | float]:
+def rating_rows(ratings: Sequence[Rating], line: Sequence[Rating], unit: str) -> list[dict[str, str | float]]:
+    """Return one plain row per rule.
+
+    Args:
+        ratings: Of the rules.
+        line: Of the fixed budgets.
+        unit: Of the times: "hour" or "epoch".
+    """
     return [
-        rating.rule, rating.mean_tis, rating.worst_tis, rating.standard_error, rating.mean_epochs,
-        gain_over(line, rating), fmean(rating.shared_tis), fmean(rating.shared_epochs),
-        rating.worker_time, rating.makespan,
-    ]  # fmt: skip
+        {
+            "rule": rating.rule,
+            "mean_tis": rating.mean_tis,
+            "worst_tis": rating.worst_tis,
+            "standard_error": rating.standard_error,
+            "mean_epochs": rating.mean_epochs,
+            "gain_over_fixed_budgets": gain_over(line, rating),
+            "shared_mean_tis": fmean(rating.shared_tis),
+            "shared_mean_epochs": fmean(rating.shared_epochs),
+            f"worker_{unit}s": rating.worker_time,
+            f"makespan_{unit}s": rating.makespan,
+        }
+        for rating in ratings
+    ]
 
 
 def _number(value: str | float, places: int) -> str:
@@ -224,32 +241,25 @@ def _number(value: str | float, places: int) -> str:
 
 
 def rating_table(ratings: Sequence[Rating], line: Sequence[Rating], unit: str) -> str:
-    """Return a text table, one row per rule.
-
-    Args:
-        ratings: Of the rules.
-        line: Of the fixed budgets.
-        unit: Of the times: "hour" or "epoch".
-    """
+    """Return a text table, one row per rule; arguments as of `rating_rows`."""
     headers = [
         "rule", "mean TIS", "worst TIS", "s.e.", "epochs", "over fixed", "shared: TIS", "epochs",
         f"worker-{unit}s", f"makespan ({unit}s)",
     ]  # fmt: skip
     places = (0, 4, 4, 4, 1, 4, 4, 1, *((3, 3) if unit == "hour" else (1, 1)))
-    rows = [[_number(value, n) for value, n in zip(_row(r, line), places, strict=True)] for r in ratings]
+    rows = [
+        [_number(value, n) for value, n in zip(row.values(), places, strict=True)]
+        for row in rating_rows(ratings, line, unit)
+    ]
     return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 9))
 
 
 def write_ratings(
     path: str | os.PathLike[str], ratings: Sequence[Rating], line: Sequence[Rating], unit: str
 ) -> None:
-    """Write the table as CSV, numbers in full; arguments as of `rating_table`."""
+    """Write the table as CSV, numbers in full; arguments as of `rating_rows`."""
+    rows = rating_rows(ratings, line, unit)
     with open(path, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            [
-                "rule", "mean_tis", "worst_tis", "standard_error", "mean_epochs", "gain_over_fixed_budgets",
-                "shared_mean_tis", "shared_mean_epochs", f"worker_{unit}s", f"makespan_{unit}s",
-            ]
-        )  # fmt: skip
-        writer.writerows(_row(rating, line) for rating in ratings)
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)

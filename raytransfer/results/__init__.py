@@ -1,7 +1,7 @@
 """The tables: schemas, the Parquet ledger, the units of work and their keys, recorded curves."""
 
-from raytransfer.results.curves import Choice, Curve, curves, incomplete, recorded
-from raytransfer.results.durations import EpochSeconds, epoch_seconds
+from raytransfer.results.curves import Choice, Curve, Trained, curves, incomplete, recorded, trained
+from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
 from raytransfer.results.judgements import Judgement, judge
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.live import (
@@ -15,6 +15,7 @@ from raytransfer.results.live import (
 )
 from raytransfer.results.provenance import git_sha, library_versions, result_row
 from raytransfer.results.published import read_published
+from raytransfer.results.schemas import SCHEMAS
 from raytransfer.results.signals import Signal, read_signal, rule_and_signal
 from raytransfer.results.storage import Storage, write_json
 from raytransfer.results.units import (
@@ -25,12 +26,14 @@ from raytransfer.results.units import (
     ScoringUnit,
     configurations,
     downstream_units,
+    expected_series,
     pretraining_units,
     scoring_units,
 )
 
 __all__ = [
     "METRIC",
+    "SCHEMAS",
     "STANDARD_ERROR",
     "Choice",
     "Configuration",
@@ -45,15 +48,18 @@ __all__ = [
     "ScoringUnit",
     "Signal",
     "Storage",
+    "Trained",
     "configurations",
     "curves",
     "downstream_units",
     "epoch_seconds",
+    "expected_series",
     "git_sha",
     "incomplete",
     "judge",
     "library_versions",
     "live_curves",
+    "pretraining_epochs",
     "pretraining_units",
     "read_published",
     "read_signal",
@@ -65,5 +71,6 @@ __all__ = [
     "target_name",
     "target_names",
     "target_scores",
+    "trained",
     "write_json",
 ]

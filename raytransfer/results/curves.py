@@ -127,7 +127,7 @@ def _assemble(scores: pa.Table, downstream: pa.Table) -> list[Curve | str]:
     """Return per configuration its curve or, where something is missing, a line that says what."""
     scored = _scores(scores)
     found: list[Curve | str] = []
-    for (model, dataset, encoder, scheme, mode), checkpoints in _trials(downstream).items():
+    for (model, dataset, encoder, scheme, mode), checkpoints in trained(downstream).items():
         epochs = tuple(sorted(checkpoints))
         choices = scored.get((dataset, encoder, scheme), {})
         complete = {choice: of for choice, of in choices.items() if set(epochs) <= of.keys()}
@@ -171,8 +171,12 @@ def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[Choice, dict[int
     return found
 
 
-def _trials(table: pa.Table) -> dict[tuple[str, ...], dict[int, tuple[tuple[Any, ...], float]]]:
-    """Return (model, dataset, encoder, scheme, mode) -> epoch -> (Dice per seed, source accuracy)."""
+Trained = Mapping[tuple[str, ...], dict[int, tuple[tuple[Any, ...], float]]]
+"""(model, dataset, encoder, scheme, mode) -> epoch -> (Dice per seed, None if missing; source accuracy)."""
+
+
+def trained(table: pa.Table) -> Trained:
+    """Return what downstream trainings gave, complete or not; arguments and rules as of `curves`."""
     keys = ["model", "dataset", "encoder", "scheme", "mode"]
     names = [*keys, "epoch", "seed"]
     groups = table.group_by(names, use_threads=False).aggregate(

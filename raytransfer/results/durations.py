@@ -1,6 +1,8 @@
-"""How long the epochs of recorded pretrainings took."""
+"""The epochs of recorded pretrainings, and how long they took."""
 
 from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
 
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.units import PretrainingUnit
@@ -9,21 +11,24 @@ EpochSeconds = Mapping[tuple[str, str], Mapping[int, float]]
 """(encoder, scheme) -> epoch -> seconds that this epoch took."""
 
 
-def epoch_seconds(ledger: Ledger, units: Sequence[PretrainingUnit]) -> EpochSeconds:
-    """Return how long epochs took; those that are not in the ledger are left out.
+def pretraining_epochs(ledger: Ledger, units: Sequence[PretrainingUnit]) -> pa.Table:
+    """Return the ledger's rows of pretraining epochs; those that are not there are left out.
 
     Args:
         ledger: The results.
         units: The pretrainings of a study.
     """
-    keys = {
-        unit.epoch_key(epoch): ((unit.encoder, unit.scheme), epoch)
-        for unit in units
-        for epoch in range(1, unit.recipe.epochs + 1)
-    }
+    keys = [unit.epoch_key(epoch) for unit in units for epoch in range(1, unit.recipe.epochs + 1)]
+    return ledger.read("pretraining", keys)
+
+
+def epoch_seconds(rows: pa.Table) -> EpochSeconds:
+    """Return how long epochs took.
+
+    Args:
+        rows: Of `pretraining_epochs`.
+    """
     found: dict[tuple[str, str], dict[int, float]] = {}
-    table = ledger.read("pretraining", keys)
-    for key, seconds in zip(table["key"].to_pylist(), table["seconds"].to_pylist(), strict=True):
-        pretraining, epoch = keys[key]
-        found.setdefault(pretraining, {})[epoch] = seconds
+    for row in rows.select(["encoder", "scheme", "epoch", "seconds"]).to_pylist():
+        found.setdefault((row["encoder"], row["scheme"]), {})[row["epoch"]] = row["seconds"]
     return found

@@ -259,6 +259,18 @@ def configurations(study: StudyConfig) -> Iterator[Configuration]:
                             )
 
 
+def expected_series(study: StudyConfig) -> dict[tuple[str, str, str, str], tuple[int, ...]]:
+    """Return what a whole study would show: (model, dataset, scheme, mode) -> epochs of pretraining."""
+    epochs = {(unit.encoder, unit.scheme): unit.recipe.series for unit in pretraining_units(study)}
+    return {
+        (model, dataset, scheme, mode): epochs[encoder_of(model), scheme]
+        for model in study.models
+        for dataset in study.datasets
+        for scheme in study.schemes
+        for mode in study.modes
+    }
+
+
 def downstream_units(
     study: StudyConfig, wanted: Iterable[Configuration], encoders: Encoders
 ) -> list[DownstreamUnit]:

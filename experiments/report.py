@@ -1,0 +1,121 @@
+"""The report: which checkpoint to take, how sure that is, and everything behind it, on one page.
+
+Question: which checkpoint should be taken for each dataset, model and mode, what does it cost against the
+          best one, and what would the last checkpoint, fixed budgets and no pretraining have given?
+Command:  python experiments/report.py --preset demo --output DIR     (a study that experiments/grid.py ran)
+          python experiments/report.py --published DIR --output DIR   (the thesis's published tables in DIR)
+Cost:     seconds; runs nothing, starts no Ray.
+Result:   DIR/report.html, one page that needs nothing else; DIR/tables/*.csv; DIR/figures/*.svg, each with
+          what it draws as CSV. What a study lacks is shown as missing, with the command that fills it.
+          Where the study has an MLflow database, a run named report holds the same files.
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from presets import PRESETS
+from replay import replayed
+
+from raytransfer.cli import Records, main_on_records
+from raytransfer.config import InputError, digest
+from raytransfer.report import choices, measured
+from raytransfer.report.advice import advise
+from raytransfer.report.cells import performance
+from raytransfer.report.gaps import gaps, missing_lines
+from raytransfer.report.page import write_page
+from raytransfer.report.thesis import looks_ahead
+from raytransfer.results import Signal, git_sha
+from raytransfer.tracking import RunRecord, Tracker
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a report can be asked."""
+    parser.add_argument(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server or store to show the report in (default: the study's mlflow.db where it has one)",
+    )
+
+
+def show_in_mlflow(records: Records, page: Path) -> None:
+    """Log the report into an MLflow run of its own, beside the trials it is about."""
+    folder = page.parent if records.storage is None else records.storage.root
+    uri = records.options.tracking_uri
+    if uri is None:
+        if records.storage is None or not (folder / "mlflow.db").exists():
+            return
+        uri = f"sqlite:///{folder}/mlflow.db"
+    record = RunRecord(
+        kind="downstream",
+        key=f"report-{digest(page.read_text())}",
+        name="report",
+        params={},
+        epochs={},
+        documents={},
+        artifacts={page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"},
+    )
+    try:
+        with closing(Tracker(uri, artifact_root=folder / "mlartifacts")) as tracker:
+            tracker.publish(record)
+    except InputError as error:
+        print(f"not shown in MLflow: {error}", file=sys.stderr)
+
+
+def experiment(records: Records) -> int:
+    """Build the report."""
+    start = time.perf_counter()
+    if records.output is None:
+        raise InputError("--output DIR is needed: the folder to write the report into")
+    published, found = records.storage is None, records.curves
+    signal = Signal.of_study(records.study.robustness)
+    lacking = [c for c in found if signal.choice(c.encoder, c.mode) not in c.scores]
+    if lacking:
+        raise InputError(f"no scores {signal} of {lacking[0].encoder} on {lacking[0].dataset}")
+    rows, answers = performance(records.trials, records.expected), advise(found, signal)
+    ratings, line, unit = replayed(records)
+    sections = [
+        choices.answer_section(answers, rows),
+        measured.performance_section(rows),
+        choices.indicator_section(found, rows, answers, signal, published=published),
+        choices.stopping_section(ratings, line, unit),
+        choices.parameter_section(found, rows),
+        measured.pretraining_section(records.pretraining, records.trials),
+        measured.metric_section(records.trials),
+    ]
+    name = "the thesis’s published tables" if records.storage is None else f"the study {records.storage.root}"
+    trainings = records.trials.num_rows - records.trials["dice"].null_count
+    page = write_page(
+        records.output,
+        [section for section in sections if section is not None],
+        title="Which checkpoint should be transferred?",
+        subtitle=f"From {name}: {trainings:,} downstream trainings, {len(found)} complete configurations of "
+        f"{len(records.expected)} (dataset, model, scheme and mode).",
+        name=name,
+        answers=answers,
+        datasets=sorted({dataset for _, dataset, *_ in records.expected}),
+        gaps=gaps(rows, answers),
+        warnings=looks_ahead(found),
+        missing=missing_lines(rows, records.missing),
+        fill=records.fill,
+        provenance={
+            "made by": shlex.join(["python", *sys.argv]),
+            "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "code": git_sha(),
+            "data": name,
+            "thesis": "G. Hidy, Transferability metrics and medical image segmentation with neural networks, "
+            "Eötvös Loránd University, 2024 (also arXiv:2410.18677)",
+        },
+    )
+    print(answers.headline, answers.robustness, sep="\n")
+    print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - start:.1f} s)")
+    show_in_mlflow(records, page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main_on_records(__doc__, PRESETS, experiment, add_options))

@@ -1,0 +1,118 @@
+"""The report of a study with results missing, made by hand."""
+
+import csv
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from raytransfer.cli import Records
+from raytransfer.config import InputError, StudyConfig
+from raytransfer.metrics import METRICS
+from raytransfer.results import SCHEMAS, Storage, curves, incomplete
+from raytransfer.tracking import RunRecord
+
+
+def _records(tmp_path: Path) -> Records:
+    """Two models, two modes, three checkpoints, two seeds; a training and a whole model are missing."""
+    keys = [("unet-micro", "full"), ("unet-micro", "decoder-only")]
+    trials = [
+        {
+            "model": model, "dataset": "d<b>", "encoder": "unet-micro", "scheme": "simple", "mode": mode,
+            "epoch": epoch, "seed": seed, "source_accuracy": 0.1 * epoch,
+            **dict.fromkeys(METRICS, 0.5 + 0.01 * epoch + 0.001 * seed),
+        }
+        for model, mode in keys
+        for epoch in (0, 1, 2)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    lost = trials[3]  # full, epoch 1, seed 1
+    lost.update(dict.fromkeys(METRICS))
+    scores = [
+        {
+            "dataset": "d<b>", "encoder": "unet-micro", "scheme": "simple", "epoch": epoch,
+            "distance": "cosine", "margin": 0.5, "level": level, "pooled": pooled, "score": 0.1 * epoch,
+            "standard_error": 0.01,
+        }
+        for epoch in (0, 1, 2)
+        for level in (1, 2, 3, 4, 5)
+        for pooled in (False, True)
+    ]  # fmt: skip
+    tables = pa.Table.from_pylist(scores), pa.Table.from_pylist(trials)
+    expected = {
+        (model, "d<b>", "simple", mode): (0, 1, 2)
+        for model in ("unet-micro", "swin-unet-micro")
+        for mode in ("full", "decoder-only")
+    }
+    return Records(
+        study=StudyConfig(), curves=curves(*tables), epoch_seconds={}, trials=tables[1],
+        pretraining=SCHEMAS["pretraining"].empty_table(), expected=expected,
+        missing=tuple(incomplete(*tables)), fill="python experiments/grid.py --set 'seeds=[0,1]'",
+        storage=Storage(tmp_path / "study"), options=Namespace(tracking_uri=None), output=tmp_path,
+    )  # fmt: skip
+
+
+def test_missing_cells_are_shown_with_what_fills_them(report, open_page, tmp_path: Path, capsys) -> None:
+    records = _records(tmp_path)
+    assert [curve.mode for curve in records.curves] == ["decoder-only"]
+    assert report.experiment(records) == 0
+    page = open_page(tmp_path / "report.html")
+    last = {line["mode"].text.strip(): line for line in page.table("fully_pretrained")}
+    assert last["full"]["unet-micro"].number == pytest.approx(0.5205), "the last checkpoint is there"
+    top = {line["mode"].text.strip(): line for line in page.table("best_checkpoint")}
+    assert top["decoder-only"]["unet-micro"].number == pytest.approx(0.5205)
+    missing = [last["full"]["swin-unet-micro"], top["full"]["unet-micro"]]
+    missing += [page.table("indicators_by_model")[0]["swin-unet-micro, full"]]
+    for cell in missing:
+        assert cell.text.strip() == "missing"
+        assert cell.attributes["title"] == records.fill
+    assert len([row for row in page.table("answer_by_configuration") if row["best"].text == "missing"]) == 3
+    section = page.by_id("missing").text
+    assert records.fill in section
+    assert "unet-micro d<b> simple full: trainings are missing of epoch 1" in section
+    assert "swin-unet-micro d<b> simple full: trainings are missing of epoch 0, 1, 2" in section
+    answer = page.by_id("answer").text
+    assert "Take epoch 2" in answer
+    assert "d<b>: which checkpoint to take" in answer, "names are text, never markup"
+    with (tmp_path / "tables/best_checkpoint.csv").open(newline="") as file:
+        lines = {(row["mode"], row["model"]): row for row in csv.DictReader(file)}
+    assert lines["full", "unet-micro"]["dice"] == ""
+    assert "report:" in capsys.readouterr().out
+
+
+def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
+    report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    shown = []
+
+    class Tracker:
+        def __init__(self, uri: str, *, artifact_root: Path) -> None:
+            shown.append((uri, artifact_root))
+            if "broken" in uri:
+                raise InputError("nobody answers")
+
+        def publish(self, record: RunRecord) -> None:
+            shown.append(record)
+
+        def close(self) -> None:
+            shown.append("closed")
+
+    monkeypatch.setattr(report, "Tracker", Tracker)
+    records = _records(tmp_path)
+    page = tmp_path / "report.html"
+    page.write_text("<p>")
+    report.show_in_mlflow(records, page)
+    assert shown == [], "the study has none"
+    records.storage.root.mkdir()
+    (records.storage.root / "mlflow.db").touch()
+    report.show_in_mlflow(records, page)
+    (uri, root), record, closed = shown
+    assert (uri, root) == (
+        f"sqlite:///{records.storage.root}/mlflow.db",
+        records.storage.root / "mlartifacts",
+    )
+    assert (record.name, record.artifacts[page], closed) == ("report", "", "closed")
+    report.show_in_mlflow(replace(records, options=Namespace(tracking_uri="http://broken")), page)
+    assert "not shown in MLflow: nobody answers" in capsys.readouterr().err
