@@ -1,5 +1,6 @@
 """The tables: schemas, the Parquet ledger, the units of work and their keys, recorded curves."""
 
+from raytransfer.results.best_seed import all_seeds_finished, best_seed, keep_best_model
 from raytransfer.results.curves import Choice, Curve, curves, incomplete, recorded
 from raytransfer.results.durations import EpochSeconds, epoch_seconds
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
@@ -33,12 +34,15 @@ __all__ = [
     "ScoringUnit",
     "Signal",
     "Storage",
+    "all_seeds_finished",
+    "best_seed",
     "configurations",
     "curves",
     "downstream_units",
     "epoch_seconds",
     "git_sha",
     "incomplete",
+    "keep_best_model",
     "library_versions",
     "pretraining_units",
     "read_published",
