@@ -53,7 +53,9 @@ def log_model(client: MlflowClient, experiment_id: str, run_id: str, path: Path,
                 mlflow_model=Model(artifact_path=MODEL_NAME, run_id=run_id, model_id=logged.model_id),
                 signature=signature,
                 input_example=images,
-                pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "numpy")],
+                pip_requirements=[
+                    f"{name}=={importlib.metadata.version(name)}" for name in ("torch", "numpy")
+                ],
                 serialization_format="pt2",
                 metadata={"class_names": list(about["class_names"])},
             )

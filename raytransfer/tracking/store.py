@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 # A server that is gone must not hold anything up (the default is 7 retries of 120 s).
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for every run
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -38,7 +39,7 @@ KEY_TAG, COMMAND_TAG, MODEL_TAG = "raytransfer.key", "raytransfer.command", "ray
 FAILURE_TAG, STOP_TAG = "raytransfer.failure", "raytransfer.stopped"
 PARENT_TAG = "mlflow.parentRunId"
 LEFT = "the command ended before it was complete; the same command goes on with it"
-BATCH = 1000  # the most values MLflow takes at once
+MOST_METRICS, MOST_PARAMS = 1000, 100  # that MLflow takes at once
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class _Run:
     Attributes:
         run_id: MLflow's.
         status: Its status in MLflow; "" where this process has not begun to write it.
+        described: Whether this process logged its params.
         has_model: Whether its model is logged.
         last_steps: Metric -> last step logged; None until MLflow was asked.
         reasons: Tags that say why it once ended.
@@ -88,6 +90,7 @@ class _Run:
 
     run_id: str
     status: str
+    described: bool = False
     has_model: bool = False
     last_steps: dict[str, int] | None = None
     reasons: set[str] = field(default_factory=set)
@@ -201,17 +204,22 @@ class RunStore:
         filters = {name: str(record.params[name]) for name in FILTERS if name in record.params}
         tags = {**self._origin, **filters, PARENT_TAG: self._parent(record.kind)}
         run_id = self._create(record.kind, (KEY_TAG, record.key), record.name, tags)
-        params = [Param(name, str(value)[:6000]) for name, value in record.params.items()]
-        for start in range(0, len(params), 100):
-            self._client.log_batch(run_id, params=params[start : start + 100])
         run = self._runs[record.kind, record.key] = _Run(run_id, "RUNNING", last_steps={})
         return run
+
+    def _describe(self, run: _Run, record: RunRecord) -> None:
+        params = [Param(name, str(value)[:6000]) for name, value in record.params.items()]
+        for start in range(0, len(params), MOST_PARAMS):
+            self._client.log_batch(run.run_id, params=params[start : start + MOST_PARAMS])
+        run.described = True
 
     def _parent(self, kind: str) -> str:
         """Return this command's run in an experiment."""
         if kind not in self._parents:
             name = f"{self._origin['mlflow.source.name']} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-            self._parents[kind] = self._create(kind, ("raytransfer.session", self._session), name, self._origin)
+            self._parents[kind] = self._create(
+                kind, ("raytransfer.session", self._session), name, self._origin
+            )
         return self._parents[kind]
 
     def _create(self, kind: str, tag: tuple[str, str], name: str, tags: Mapping[str, str]) -> str:
@@ -243,6 +251,8 @@ class RunStore:
         record = update.record
         if run.status != "RUNNING":
             self._reopen(run, record.kind)
+        if not run.described:
+            self._describe(run, record)
         self._log_metrics(run, update)
         if update.ends:
             with tempfile.TemporaryDirectory() as folder:
@@ -266,8 +276,8 @@ class RunStore:
             for name, value in values.items()
             if epoch > last.get(name, -1) and math.isfinite(value)
         ]
-        for start in range(0, len(metrics), BATCH):
-            batch = metrics[start : start + BATCH]
+        for start in range(0, len(metrics), MOST_METRICS):
+            batch = metrics[start : start + MOST_METRICS]
             self._client.log_batch(run.run_id, metrics=batch)
             last.update((metric.key, metric.step) for metric in batch)
 

@@ -27,7 +27,7 @@ class Writer(Generic[Item]):
     """Delivers the newest item of each key, in a thread of its own.
 
     - An item replaces the one of its key that still waits: the longer a store takes, the more a delivery holds.
-    - At most `size` keys wait. A further one is not taken, and counts as missed.
+    - At most `size` keys wait or are written. A further one is not taken, and counts as missed.
     - Items are gathered for `INTERVAL_SECONDS`, so that a delivery holds several reports.
     - A store that is down is tried again after pauses that grow to half a minute; the item keeps its place
       unless a newer one came. It is said once per outage.
@@ -65,7 +65,7 @@ class Writer(Generic[Item]):
         with self._changed:
             if key in self._refused:
                 return False
-            while len(self._waiting) >= self._size and key not in self._waiting:
+            while self._undelivered >= self._size and key not in self._waiting:
                 if not wait or self._down or self._closed:
                     self._missed.add(key)
                     return False
@@ -82,6 +82,10 @@ class Writer(Generic[Item]):
                 return self._waiting[key]
             return self._writing[1] if self._writing is not None and self._writing[0] == key else None
 
+    @property
+    def _undelivered(self) -> int:
+        return len(self._waiting) + (self._writing is not None)
+
     def flush(self, seconds: float) -> int:
         """Wait until everything is delivered, the store is down or the time is over.
 
@@ -92,7 +96,7 @@ class Writer(Generic[Item]):
         with self._changed:
             self._hurry, self._down = True, False  # one more attempt
             self._changed.notify_all()
-            while (self._waiting or self._writing) and not self._down and (left := deadline - time.monotonic()) > 0:
+            while self._undelivered and not self._down and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
             self._hurry = False
             undelivered = {*self._waiting, *self._missed, *self._refused}
@@ -105,7 +109,7 @@ class Writer(Generic[Item]):
         deadline = time.monotonic() + seconds
         undelivered = self.flush(seconds)
         with self._changed:
-            self._last = None if self._waiting or self._writing else last
+            self._last = None if self._undelivered else last
             self._closed = True
             self._changed.notify_all()
         if self._last is not None:

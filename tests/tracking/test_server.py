@@ -61,6 +61,7 @@ class Server:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     kept = dict(os.environ)
     server = Server(tmp_path_factory.mktemp("server"))
+    Tracker(server.uri, artifact_root=Path("/nowhere")).close()  # its first answer takes seconds
     yield server
     server.kill()
     os.environ.clear()
@@ -69,7 +70,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setattr(writer, "INTERVAL_SECONDS", 0.05)
     yield running
@@ -178,7 +179,7 @@ def test_a_server_killed_in_between_is_caught_up_with(
 
 def _hang(path: str) -> None:
     if path.startswith("/api"):
-        time.sleep(3)
+        time.sleep(5)
 
 
 @pytest.mark.parametrize("trouble", ["killed", "hanging"])
@@ -203,7 +204,6 @@ def test_what_a_dead_server_missed_the_next_command_delivers(
             server.start()
     assert "missed 1 runs: the next command delivers them" in caplog.text
     with Tracker(server.uri, artifact_root=Path("/nowhere")) as later:
-        assert not later.is_finished("downstream", trouble)
         later.publish(_record(trouble, EPOCHS[-1]))
     _check_whole(server, trouble)
 
@@ -214,7 +214,7 @@ def test_the_queue_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -
     server.kill()
     try:
         taken = [track.publish(_record(f"many-{number}", 1)) for number in range(writer.SIZE + 20)]
-        assert writer.SIZE <= sum(taken) <= writer.SIZE + 1
+        assert sum(taken) == writer.SIZE
         assert track.publish(_record("many-0", 2)), "a newer record takes the place of the older"
         began = time.monotonic()
         assert not track.publish(_record("waits", 1), wait=True), "of a dead server nothing is waited for"
