@@ -1,4 +1,4 @@
-"""The runs of a study in MLflow: one per unit of work, found again by its key, under one parent per command."""
+"""The runs of a study in MLflow: one per unit, found again by its key, under one parent per command."""
 
 import getpass
 import json
@@ -29,7 +29,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
-from raytransfer.config import InputError
+from raytransfer.config import InputError, reason
 from raytransfer.results import git_sha, library_versions
 from raytransfer.tracking.logged_model import log_model
 from raytransfer.tracking.runs import FILTERS, KINDS, RunRecord, Status, Update
@@ -217,9 +217,8 @@ class RunStore:
         """Return this command's run in an experiment."""
         if kind not in self._parents:
             name = f"{self._origin['mlflow.source.name']} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-            self._parents[kind] = self._create(
-                kind, ("raytransfer.session", self._session), name, self._origin
-            )
+            tag = ("raytransfer.session", self._session)
+            self._parents[kind] = self._create(kind, tag, name, self._origin)
         return self._parents[kind]
 
     def _create(self, kind: str, tag: tuple[str, str], name: str, tags: Mapping[str, str]) -> str:
@@ -312,6 +311,8 @@ def _explained(what: str) -> Iterator[None]:
         raise StoreDownError(line) from error
     except OSError as error:
         raise StoreDownError(f"{what}: {_root_cause(error)}") from error
+    except Exception as error:  # a model that cannot be exported, for one
+        raise UndeliverableError(f"{what}: {reason(error)}") from error
 
 
 def _write_documents(record: RunRecord, folder: Path) -> None:

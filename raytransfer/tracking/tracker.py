@@ -78,7 +78,7 @@ class Tracker:
         self._hand_over(record, "FAILED", reason)
 
     def stop(self, record: RunRecord, reason: str) -> None:
-        """Bring a unit's run up to date and end it as stopped, saying why; a later publish goes on with it."""
+        """Bring a unit's run up to date and end it as stopped, saying why; as `fail`."""
         self._hand_over(record, "KILLED", reason)
 
     def _hand_over(self, record: RunRecord, status: Status, reason: str = "", *, wait: bool = False) -> bool:
@@ -102,6 +102,10 @@ class Tracker:
         missed = self._writer.close(seconds, lambda: self._store.close(status))
         if missed:
             _log.warning("MLflow at %s missed %d runs: the next command delivers them", self.uri, missed)
+
+    def __getstate__(self) -> dict[str, str]:
+        """Return what Ray Tune writes to a file beside its callbacks; nothing reads it."""
+        return {"uri": self.uri}
 
     def __enter__(self) -> "Tracker":
         return self

@@ -26,7 +26,7 @@ class StoreDownError(Exception):
 class Writer(Generic[Item]):
     """Delivers the newest item of each key, in a thread of its own.
 
-    - An item replaces the one of its key that still waits: the longer a store takes, the more a delivery holds.
+    - An item replaces the one of its key that still waits: the slower a store, the more a delivery holds.
     - At most `size` keys wait or are written. A further one is not taken, and counts as missed.
     - Items are gathered for `INTERVAL_SECONDS`, so that a delivery holds several reports.
     - A store that is down is tried again after pauses that grow to half a minute; the item keeps its place

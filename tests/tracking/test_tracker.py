@@ -28,7 +28,8 @@ def _tracker(uri: str, artifact_root: Path = NOWHERE) -> Tracker:
 
 def _record(key: str, epochs: int, artifact: Path | None = None) -> RunRecord:
     return RunRecord(
-        kind="downstream", key=key, name=f"trial {key}", params={"model": "unet-micro", "seed": 0, "batch_size": 8},
+        kind="downstream", key=key, name=f"trial {key}",
+        params={"model": "unet-micro", "seed": 0, "batch_size": 8},
         epochs={e: {"test/dice": e / 10, "train/loss": 1 / e} for e in range(1, epochs + 1)},
         documents={"config.json": {"seed": 0}}, artifacts={} if artifact is None else {artifact: "pictures"},
     )  # fmt: skip
