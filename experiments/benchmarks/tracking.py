@@ -37,7 +37,8 @@ NAMES = ("train/loss", *(f"test/{metric}" for metric in METRICS))
 def units() -> Iterator[DownstreamUnit]:
     """Yield trials of the demo with many seeds."""
     study = StudyConfig(seeds=tuple(range(1 + RUNS // 36)))
-    encoders = {(p.encoder, p.scheme): dict.fromkeys(p.recipe.series, "0" * 64) for p in pretraining_units(study)}
+    series = {(p.encoder, p.scheme): p.recipe.series for p in pretraining_units(study)}
+    encoders = {which: dict.fromkeys(epochs, "0" * 64) for which, epochs in series.items()}
     yield from downstream_units(study, configurations(study), encoders)
 
 

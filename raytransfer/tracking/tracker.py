@@ -18,6 +18,7 @@ from raytransfer.tracking.store import RunStore
 from raytransfer.tracking.writer import Writer
 
 FLUSH_SECONDS = 60.0
+BEST_FIRST = "orderByKey=metrics.%60summary%2Ffinal_dice%60&orderByAsc=false"
 
 _log = logging.getLogger(__name__)
 
@@ -119,9 +120,12 @@ class Tracker:
             self.close("FAILED" if isinstance(error, Exception) else "KILLED")
 
     def ui_hint(self) -> tuple[str | None, str]:
-        """Return (command that opens the UI or None where a server runs already, link to the runs)."""
+        """Return (command that opens the UI or None where a server runs already, link to the trials).
+
+        Sorted by a metric, MLflow lists the trials; else it hides them under the commands that made them.
+        """
         experiment = self._store.experiment_ids["downstream"]
-        view = f"#/experiments/{experiment}/runs?workflowType=machine_learning"
+        view = f"#/experiments/{experiment}/runs?workflowType=machine_learning&{BEST_FIRST}"
         if self._store.is_server:
             return None, f"{self.uri.rstrip('/')}/{view}"
         return f"mlflow ui --backend-store-uri {self.uri}", f"http://127.0.0.1:5000/{view}"

@@ -207,4 +207,4 @@ def test_the_hint_shows_the_runs(database: str) -> None:
     with _tracker(database) as tracker:
         command, link = tracker.ui_hint()
     assert command == f"mlflow ui --backend-store-uri {database}"
-    assert link.endswith("/runs?workflowType=machine_learning")
+    assert "/runs?workflowType=machine_learning&orderByKey=metrics.%60summary%2Ffinal_dice%60" in link
