@@ -40,7 +40,7 @@ def pretraining_record(
     """
     series = storage.series(unit.encoder, unit.scheme)
     epochs = {row["epoch"]: {name: row[name] for name in _PRETRAINING_METRICS} for row in rows}
-    top1 = [metrics["val/top1"] for metrics in epochs.values()]
+    top1 = [row["val/top1"] for row in rows]
     return RunRecord(
         kind="pretraining",
         key=unit.key,

@@ -19,15 +19,15 @@ def draw_learning_curves(
     Args:
         path: Where to write.
         epochs: Epoch -> metrics.
-        panels: The metrics of each panel, from left to right.
+        panels: The metrics of each panel, from left to right; each is there in at least one epoch.
         title: Stands above.
     """
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
     FigureCanvasAgg(figure)
-    steps = sorted(epochs)
     for axes, names in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name in names:
-            axes.plot(steps, [epochs[step][name] for step in steps], label=name, marker=".", markersize=3)
+            points = [(epoch, epochs[epoch][name]) for epoch in sorted(epochs) if name in epochs[epoch]]
+            axes.plot(*zip(*points, strict=True), label=name, marker=".", markersize=3)
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)

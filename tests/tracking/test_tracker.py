@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
 
 from raytransfer.config import InputError
+from raytransfer.models import create_segmentation_model, save_trained
 from raytransfer.tracking import RunRecord, Tracker
 
 NOWHERE = Path("/nowhere")
@@ -208,3 +210,27 @@ def test_the_hint_shows_the_runs(database: str) -> None:
         command, link = tracker.ui_hint()
     assert command == f"mlflow ui --backend-store-uri {database}"
     assert "/runs?workflowType=machine_learning&orderByKey=metrics.%60summary%2Ffinal_dice%60" in link
+
+
+def test_a_model_comes_to_a_finished_run_once(database: str, tmp_path: Path) -> None:
+    """It is chosen when all seeds are in; the run may have ended long before, in another command."""
+    model, path = create_segmentation_model("unet-micro", num_classes=2), tmp_path / "model.safetensors"
+    save_trained(path, model, name="unet-micro", class_names=("none", "disc"), image_size=32)
+    with _tracker(database) as tracker:
+        tracker.publish(_record("model", 2))
+    for _ in range(2):
+        with _tracker(database) as tracker:
+            tracker.publish(replace(_record("model", 2), model=path))
+            assert tracker.has_model("downstream", "model")
+    (run,) = _runs(database, "model")
+    assert _steps(database, run.info.run_id) == [1, 2]
+    (found,) = MlflowClient(database).search_logged_models([run.info.experiment_id])
+    assert (found.model_id, found.status) == (run.data.tags["raytransfer.model"], LoggedModelStatus.READY)
+    assert (found.source_run_id, found.name) == (run.info.run_id, "model")
+
+
+def test_a_model_that_is_gone_is_left_out(database: str, tmp_path: Path) -> None:
+    with _tracker(database) as tracker:
+        tracker.publish(replace(_record("gone", 1), model=tmp_path / "none.safetensors"))
+    (run,) = _runs(database, "gone")
+    assert (run.info.status, "raytransfer.model" in run.data.tags) == ("FINISHED", False)
