@@ -11,7 +11,7 @@ Result:   a table: mean and worst TIS, the standard error of the mean over confi
           stops: TIS, epochs per pretraining, time of all workers, makespan.
 
 Rules read name(argument=value, ...), and where they should follow other scores than the study's (--set
-robustness.distance, .margin, .level) or those they were made for, "rule on signal": for example
+robustness.distance, .margin, .level, .pooled) or those they were made for, "rule on signal": for example
 'first-peak(patience=2) on l2(margin=1, level=-4, pooled=never)'. Ray's schedulers, unlike rules, compare
 pretrainings with each other: they look for the best pretraining. HyperBand's first bracket stops nobody
 early, and few pretrainings fill no other.

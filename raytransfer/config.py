@@ -147,6 +147,10 @@ class PretrainingConfig:
         _require(self.chunk_size >= 0, "pretraining.chunk_size", self.chunk_size, "at least 0")
 
 
+MODES = ("full", "decoder-only")
+POOLINGS = {"decoder-only": ("decoder-only",), "always": MODES, "never": (), "full": ("full",)}
+"""Name -> modes in which representations are averaged over space."""
+
 MARGINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The margins of the thesis's ablation."""
 
@@ -155,8 +159,8 @@ MARGINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 class RobustnessConfig:
     """The robustness indicator: thesis, eq. 4.2, with its defaults.
 
-    Every distance, level and pooling is scored; `distance`, `margin` and `level` say which of the scores
-    chooses checkpoints.
+    Every distance, level and pooling is scored; `distance`, `margin`, `level` and `pooled` say which of the
+    scores chooses checkpoints.
     """
 
     distance: str = setting("cosine", "distance that chooses checkpoints: cosine, l2 or pearson")
@@ -164,11 +168,16 @@ class RobustnessConfig:
     level: int = setting(
         -2, "encoder level that chooses checkpoints: 1 has the highest resolution, -2 is second to last"
     )
+    pooled: str = setting(
+        "decoder-only", "where features averaged over space choose: decoder-only, full, always or never"
+    )
     margins: tuple[float, ...] = setting(MARGINS, "margins that are scored")
     seed: int = setting(0, "seed of the colour jitter and of the pairing")
     batch_size: int = setting(16, "images per forward pass; changes speed, not scores")
     num_workers: int = setting(1, "tasks that share the scoring of a checkpoint; changes speed, not scores")
-    mixed_precision: bool = setting(True, "whether encoders compute in bfloat16 where scoring has a GPU")
+    mixed_precision: bool = setting(
+        True, "whether encoders compute in float16 where scoring has a GPU; changes scores by 1e-4 or so"
+    )
 
     def __post_init__(self) -> None:
         margins = self.margins
@@ -179,6 +188,8 @@ class RobustnessConfig:
         _require(
             self.margin in margins, "robustness.margin", self.margin, f"one of robustness.margins={margins}"
         )
+        if self.pooled not in POOLINGS:
+            raise unknown_name("robustness.pooled", self.pooled, POOLINGS)
         _require(self.level != 0, "robustness.level", self.level, "from 1 up, or negative from the end")
         _require(self.batch_size >= 1, "robustness.batch_size", self.batch_size, "at least 1")
         _require(self.num_workers >= 1, "robustness.num_workers", self.num_workers, "at least 1")
@@ -226,7 +237,6 @@ class ResourcesConfig:
         _require(self.gpus_per_trial >= 0, "resources.gpus_per_trial", self.gpus_per_trial, "at least 0")
 
 
-MODES = ("full", "decoder-only")
 KEPT_BY_REFERENCE_RECIPES = ("num_workers", "seed")
 
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import MODES
-from raytransfer.results import POOLINGS, Curve, Signal
+from raytransfer.config import MODES, POOLINGS
+from raytransfer.results import Curve, Signal
 from raytransfer.scheduling import StoppingRule, replay
 
 Array = NDArray[np.float64]

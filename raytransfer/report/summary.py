@@ -26,11 +26,16 @@ class Answer:
 
     Attributes:
         curve: Scores and downstream performance of a pretraining's checkpoints.
-        choice: The indicator's parameters; the curve has scores for them.
+        signal: The scores that choose; the curve has them.
     """
 
     curve: Curve
-    choice: Choice
+    signal: Signal
+
+    @property
+    def choice(self) -> Choice:
+        """The indicator's parameters for this curve."""
+        return self.signal.choice(self.curve.encoder, self.curve.mode)
 
     @property
     def best(self) -> int:
@@ -58,8 +63,7 @@ def answers(
 ) -> list[Answer]:
     """Return one answer per model, dataset, scheme and mode whose trials and scores are all in the ledger.
 
-    Robustness has the parameters of the study's settings; it is pooled for the frozen encoder and not pooled
-    for full training, as in the thesis. Trials of epoch 0 count for every scheme.
+    Robustness has the parameters of the study's settings. Trials of epoch 0 count for every scheme.
 
     Args:
         ledger: The results.
@@ -68,7 +72,7 @@ def answers(
     """
     found = curves(*recorded(ledger, scorings, trials))
     signal = Signal.of_study(trials[0].study.robustness)
-    asked = [Answer(curve=curve, choice=signal.choice(curve.encoder, curve.mode)) for curve in found]
+    asked = [Answer(curve=curve, signal=signal) for curve in found]
     return [answer for answer in asked if answer.choice in answer.curve.scores]
 
 
@@ -136,7 +140,7 @@ def summary(found: Sequence[Answer]) -> str:
             "",
             "Transferability indicator score: Dice of the chosen checkpoint / Dice of the best one",
             answer_table(found),
-            "robustness: highest score among pretrained checkpoints; first peak: where it first falls; "
-            "pooled for decoder-only.",
+            "robustness: highest score among pretrained checkpoints; first peak: where it first falls;",
+            f"scores: {found[0].signal}",
         ]
     )

@@ -6,7 +6,7 @@ from raytransfer.results.durations import EpochSeconds, epoch_seconds
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.provenance import git_sha, library_versions, result_row
 from raytransfer.results.published import read_published
-from raytransfer.results.signals import POOLINGS, Signal, read_signal, rule_and_signal
+from raytransfer.results.signals import Signal, read_signal, rule_and_signal
 from raytransfer.results.storage import Storage, write_json
 from raytransfer.results.units import (
     Configuration,
@@ -21,7 +21,6 @@ from raytransfer.results.units import (
 )
 
 __all__ = [
-    "POOLINGS",
     "Choice",
     "Configuration",
     "Curve",

