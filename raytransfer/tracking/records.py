@@ -50,7 +50,7 @@ def pretraining_record(
         summary={"summary/final_top1": top1[-1], "summary/best_top1": max(top1)} if top1 else {},
         documents={"config.json": unit.settings},
         artifacts={series.path(epoch): f"encoders/{series.path(epoch).name}" for epoch in series.epochs()},
-        pictures={"curves.png": partial(_draw_pretraining, epochs=epochs, title=unit.name)} if epochs else {},
+        pictures={"curves.png": partial(_draw_pretraining, epochs=epochs, title=unit.name)} if rows else {},
     )
 
 
