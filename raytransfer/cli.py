@@ -8,7 +8,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -270,7 +270,7 @@ def _session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Sess
         arguments.tracking_uri or f"sqlite:///{storage.root}/mlflow.db",
         artifact_root=storage.root / "mlartifacts",
     )
-    with closing(tracker), _cluster(arguments.address, study):
+    with tracker, _cluster(arguments.address, study):
         output = getattr(arguments, "output", None)
         yield Session(study=study, storage=storage, tracker=tracker, options=arguments, output=output)
 

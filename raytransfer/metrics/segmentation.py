@@ -183,6 +183,22 @@ class SegmentationMetrics:
                 self._distances[1, column] += 1
 
 
+def dice_per_image(
+    predictions: NDArray[np.integer], masks: NDArray[np.integer], num_classes: int
+) -> NDArray[np.float64]:
+    """Return the Dice (N,) of each image, the mean over its foreground classes, for labels (N, H, W).
+
+    A class in neither mask nor prediction is left out; an image without any gives NaN.
+    """
+    values = np.full((num_classes - 1, len(masks)), np.nan)
+    for row, label in zip(values, range(1, num_classes), strict=True):
+        ours, theirs = predictions == label, masks == label
+        sizes = ours.sum((1, 2)) + theirs.sum((1, 2))
+        np.divide(2 * (ours & theirs).sum((1, 2)), sizes, out=row, where=sizes > 0)
+    defined = (~np.isnan(values)).sum(0)
+    return np.divide(np.nansum(values, 0), defined, out=np.full(len(masks), np.nan), where=defined > 0)
+
+
 def _quotient(numerator: Tensor, denominator: Tensor, *, undefined: Tensor) -> Tensor:
     """Return the quotient, 0 for 0 / 0, and NaN where undefined."""
     defined = torch.where(denominator == 0, 0, numerator / denominator)

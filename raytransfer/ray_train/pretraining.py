@@ -88,7 +88,7 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
         if unit in pending:
             _pretrain_one(unit, data, storage, tracker)
         if not tracker.is_finished("pretraining", unit.key):
-            tracker.publish(pretraining_record(unit, storage, _rows(unit, storage)))
+            tracker.publish(pretraining_record(unit, storage, _rows(unit, storage)), wait=True)
 
 
 def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[dict[str, Any]]:

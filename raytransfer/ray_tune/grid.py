@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from raytransfer.config import reason
 from raytransfer.data import load_target
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.trial import ERROR, DownstreamTrial
-from raytransfer.results import DownstreamUnit, Storage
+from raytransfer.results import DownstreamUnit, Storage, all_seeds_finished, best_seed
 from raytransfer.tracking import Tracker, downstream_record
 
 
@@ -58,6 +58,8 @@ class _TrackTrials(tune.Callback):
         history.append(result)
         record = downstream_record(self._units[key], self._storage, history)
         self._tracker.publish(record, finished=bool(result["done"]))
+        if result["done"]:
+            _publish_best(self._units[key], self._storage, self._tracker)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = trial.config["trial"]["key"]
@@ -82,14 +84,33 @@ def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) 
     """
     pending = {unit.key: unit for unit in units if not storage.ledger.has("downstream", unit.key)}
     failed = _tune(pending, storage, tracker) if pending else []
-    for unit in units:
-        if not tracker.is_finished("downstream", unit.key):
-            for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
-                tracker.publish(downstream_record(unit, storage, row["history"]))
+    _publish_missing(units, storage, tracker)
     unfinished = [unit for unit in pending.values() if not storage.ledger.has("downstream", unit.key)]
     if len(unfinished) > len(failed):
         raise KeyboardInterrupt
     return failed
+
+
+def _publish_missing(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
+    """Publish what the ledger has and MLflow has not."""
+    for unit in units:
+        if not tracker.is_finished("downstream", unit.key):
+            for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
+                tracker.publish(downstream_record(unit, storage, row["history"]), wait=True)
+    for unit in {unit.configuration: unit for unit in units}.values():
+        if not any(tracker.has_model("downstream", trial.key) for trial in unit.seeds):
+            _publish_best(unit, storage, tracker, wait=True)
+
+
+def _publish_best(unit: DownstreamUnit, storage: Storage, tracker: Tracker, *, wait: bool = False) -> None:
+    """Publish the model of the best trial of a unit's configuration, once all its seeds are finished."""
+    if not all_seeds_finished(unit, storage):
+        return
+    best = best_seed(unit, storage)
+    if best is not None and storage.trained(best.key).exists():
+        (row,) = storage.ledger.read("downstream", [best.key]).to_pylist()
+        record = downstream_record(best, storage, row["history"])
+        tracker.publish(replace(record, model=storage.trained(best.key)), wait=wait)
 
 
 def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:

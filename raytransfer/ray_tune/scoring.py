@@ -37,7 +37,7 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
         raise WorkFailedError(f"scoring failed: {'; '.join(failed)}")
     for unit in units:
         if not tracker.is_finished("robustness", unit.key):
-            _publish(unit, storage, tracker)
+            _publish(unit, storage, tracker, wait=True)
 
 
 @dataclass
@@ -96,9 +96,9 @@ def _write(scoring: _Scoring, storage: Storage) -> None:
     storage.ledger.append("robustness", row)
 
 
-def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker) -> None:
+def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker, *, wait: bool = False) -> None:
     (row,) = storage.ledger.read("robustness", [unit.key]).to_pylist()
-    tracker.publish(scoring_record(unit, row))
+    tracker.publish(scoring_record(unit, row), wait=wait)
 
 
 def _score_shard(unit: ScoringUnit, images: Images, root: Path, shard: int) -> tuple[HingeSums, float]:

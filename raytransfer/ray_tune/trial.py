@@ -11,16 +11,26 @@ from ray import tune
 
 from raytransfer.data import SegmentationData
 from raytransfer.metrics import METRICS
-from raytransfer.models import load_encoder
-from raytransfer.results import DownstreamUnit, Storage, git_sha, library_versions, result_row, write_json
+from raytransfer.models import load_encoder, save_trained
+from raytransfer.results import (
+    DownstreamUnit,
+    Storage,
+    git_sha,
+    keep_best_model,
+    library_versions,
+    result_row,
+    write_json,
+)
 from raytransfer.training.downstream import DownstreamTraining
-from raytransfer.training.predictions import draw_predictions
+from raytransfer.training.learning_curves import draw_learning_curves
+from raytransfer.training.predictions import best_median_worst, draw_predictions
 
-PICTURED, ERROR = 6, "error.txt"
+ERROR = "error.txt"
+CURVES = (("train/loss",), ("test/dice", "test/jaccard", "test/mcc"))
 
 
 class TrialRun:
-    """A unit in training: an epoch per call, and at the end picture, config and ledger row.
+    """A unit in training: an epoch per call, and at the end pictures, model, config and ledger row.
 
     Args:
         unit: What to train.
@@ -67,15 +77,27 @@ class TrialRun:
         origin = {"git_sha": git_sha(), "versions": library_versions(), "results": metrics}
         write_json(folder / "config.json", {**unit.settings, **origin})
         (folder / ERROR).unlink(missing_ok=True)
-        shown = np.linspace(0, len(test) - 1, min(PICTURED, len(test))).astype(int)
-        images, masks = (np.stack(part) for part in zip(*(test[i] for i in shown), strict=True))
-        draw_predictions(
-            folder / "predictions.png",
-            images,
-            masks,
-            self._training.predict(images),
+        title = f"{unit.name}: Dice {metrics['test/dice']:.3f}"
+        dices = self._training.image_dices()
+        if shown := best_median_worst(dices):
+            images, masks = (np.stack(part) for part in zip(*(test[i] for i in shown.values()), strict=True))
+            draw_predictions(
+                folder / "predictions.png",
+                images,
+                masks,
+                self._training.predict(images),
+                class_names=self._data.class_names,
+                columns=[f"{rank}: {dices[index]:.3f}" for rank, index in shown.items()],
+                title=title,
+            )
+        by_epoch = {row["epoch"]: row for row in self._history}
+        draw_learning_curves(folder / "curves.png", by_epoch, CURVES, title=title)
+        save_trained(
+            self._storage.trained(unit.key),
+            self._training.model,
+            name=unit.configuration.model,
             class_names=self._data.class_names,
-            title=f"{unit.name}: Dice {metrics['test/dice']:.3f}",
+            image_size=self._data.image_size,
         )
         row = result_row(
             key=unit.key, settings=unit.settings, seconds=time.monotonic() - self._started,
@@ -83,6 +105,7 @@ class TrialRun:
             seed=unit.seed, history=self._history, **{name: metrics[f"test/{name}"] for name in METRICS},
         )  # fmt: skip
         self._storage.ledger.append("downstream", row)
+        keep_best_model(unit, self._storage)
 
 
 class DownstreamTrial(tune.Trainable):

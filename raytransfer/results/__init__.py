@@ -1,5 +1,6 @@
 """The tables: schemas, the Parquet ledger, the units of work and their keys, recorded curves."""
 
+from raytransfer.results.best_seed import all_seeds_finished, best_seed, keep_best_model
 from raytransfer.results.curves import Choice, Curve, Trained, curves, incomplete, recorded, trained
 from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
 from raytransfer.results.judgements import Judgement, judge
@@ -49,6 +50,8 @@ __all__ = [
     "Signal",
     "Storage",
     "Trained",
+    "all_seeds_finished",
+    "best_seed",
     "configurations",
     "curves",
     "downstream_units",
@@ -57,6 +60,7 @@ __all__ = [
     "git_sha",
     "incomplete",
     "judge",
+    "keep_best_model",
     "library_versions",
     "live_curves",
     "pretraining_epochs",

@@ -54,8 +54,12 @@ class Storage:
         return storage
 
     def trial_folder(self, key: str) -> Path:
-        """Return the folder of a downstream trial's config and picture."""
+        """Return the folder of a downstream trial's config, pictures and model."""
         return self.root / "downstream" / key
+
+    def trained(self, key: str) -> Path:
+        """Return the file of a downstream trial's model; kept of the best seed of each configuration."""
+        return self.trial_folder(key) / "model.safetensors"
 
     @property
     def ray(self) -> Path:

@@ -209,6 +209,11 @@ class DownstreamUnit:
         return f"{self.configuration.name} seed {self.seed}"
 
     @property
+    def seeds(self) -> list["DownstreamUnit"]:
+        """The trials of its configuration, one for each of the study's seeds."""
+        return [replace(self, seed=seed) for seed in self.study.seeds]
+
+    @property
     def key(self) -> str:
         """Ledger key."""
         c = self.configuration

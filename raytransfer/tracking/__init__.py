@@ -6,9 +6,11 @@ from raytransfer.tracking.records import (
     pretraining_record,
     scoring_record,
 )
-from raytransfer.tracking.tracker import RunRecord, Tracker
+from raytransfer.tracking.runs import KINDS, RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 __all__ = [
+    "KINDS",
     "PRETRAINING_METRICS",
     "RunRecord",
     "Tracker",

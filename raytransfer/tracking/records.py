@@ -1,13 +1,20 @@
 """From rows of the ledger to what MLflow shows."""
 
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from raytransfer.metrics import METRICS
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage
-from raytransfer.tracking.tracker import RunRecord
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.training.learning_curves import draw_learning_curves
 
 PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")
+
+
+_PRETRAINING_CURVES = (("train/loss", "val/loss"), ("train/top1", "val/top1", "val/top5"))
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,15 +47,22 @@ def pretraining_record(
     for epoch, found in (scores or {}).items():
         epochs[epoch] = {**epochs.get(epoch, {}), **found}
     series = storage.series(unit.encoder, unit.scheme)
+    top1 = [row["val/top1"] for row in rows]
     return RunRecord(
         kind="pretraining",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
         epochs=epochs,
+        summary={"summary/final_top1": top1[-1], "summary/best_top1": max(top1)} if top1 else {},
         documents={"config.json": unit.settings},
         artifacts={series.path(epoch): f"encoders/{series.path(epoch).name}" for epoch in series.epochs()},
+        pictures={"curves.png": partial(_draw_pretraining, epochs=epochs, title=unit.name)} if rows else {},
     )
+
+
+def _draw_pretraining(path: Path, *, epochs: Mapping[int, Mapping[str, float]], title: str) -> None:
+    draw_learning_curves(path, epochs, _PRETRAINING_CURVES, title=title)
 
 
 def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
@@ -67,6 +81,7 @@ def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
         name=unit.name,
         params=_flat(unit.settings),
         epochs={unit.epoch: metrics},
+        summary={"summary/robustness": metrics["train/robustness"]} if metrics else {},
         documents={"config.json": unit.settings, "scores.json": {"scores": row["scores"]}},
     )
 
@@ -78,16 +93,24 @@ def downstream_record(
 
     Args:
         unit: The trial.
-        storage: Where its picture is.
+        storage: Where its pictures are.
         history: Its epochs so far, as in the ledger: "epoch", "train/loss" and "test/<metric>".
     """
     names = ("train/loss", *(f"test/{metric}" for metric in METRICS))
+    dices = {row["epoch"]: row["test/dice"] for row in history if math.isfinite(row["test/dice"])}
+    summary: dict[str, float] = {}
+    if dices:
+        best = max(dices, key=dices.__getitem__)
+        summary = {"summary/best_dice": dices[best], "summary/best_epoch": best}
+        summary["summary/final_dice"] = history[-1]["test/dice"]
+    folder = storage.trial_folder(unit.key)
     return RunRecord(
         kind="downstream",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
         epochs={row["epoch"]: {name: row[name] for name in names} for row in history},
+        summary=summary,
         documents={"config.json": unit.settings},
-        artifacts={storage.trial_folder(unit.key) / "predictions.png": ""},
+        artifacts={folder / "predictions.png": "", folder / "curves.png": ""},
     )

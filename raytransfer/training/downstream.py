@@ -8,7 +8,7 @@ from torch import Tensor
 from raytransfer.config import DownstreamConfig
 from raytransfer.data import SegmentationData
 from raytransfer.data.target_augmentation import downstream_augmentation
-from raytransfer.metrics import SegmentationMetrics
+from raytransfer.metrics import SegmentationMetrics, dice_per_image
 from raytransfer.models import Encoder, create_segmentation_model
 from raytransfer.training.losses import soft_dice_loss
 from raytransfer.training.schedules import polynomial
@@ -112,6 +112,15 @@ class DownstreamTraining:
             probabilities = self._probabilities(np.stack(images))
             metrics.update(probabilities, torch.from_numpy(np.stack(masks)).long())
         return {f"test/{name}": value for name, value in metrics.compute().items()}
+
+    def image_dices(self) -> NDArray[np.float64]:
+        """Return the Dice of every test image (M,); see `dice_per_image`."""
+        found, test, size = [], self.data.test, self.config.batch_size
+        for start in range(0, len(test), size):
+            images, masks = zip(*(test[i] for i in range(start, min(start + size, len(test)))), strict=True)
+            predictions = self.predict(np.stack(images))
+            found.append(dice_per_image(predictions, np.stack(masks), len(self.data.class_names)))
+        return np.concatenate(found)
 
     @torch.inference_mode()
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -12,6 +12,15 @@ from numpy.typing import NDArray
 _COLORS = ("#00000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2")
 
 
+def best_median_worst(dices: NDArray[np.float64]) -> dict[str, int]:
+    """Return {"best", "median", "worst"} -> image, for Dices (N,); images whose Dice is NaN are left out.
+
+    Of several images in the middle the better one; empty where no image has a Dice.
+    """
+    order = [int(index) for index in np.argsort(-dices, kind="stable") if not np.isnan(dices[index])]
+    return {"best": order[0], "median": order[(len(order) - 1) // 2], "worst": order[-1]} if order else {}
+
+
 def draw_predictions(
     path: str | os.PathLike[str],
     images: NDArray[np.float32],
@@ -19,6 +28,7 @@ def draw_predictions(
     predictions: NDArray[np.int64],
     *,
     class_names: Sequence[str],
+    columns: Sequence[str],
     title: str,
 ) -> None:
     """Write a PNG with rows image, truth, prediction and error, one column per image.
@@ -29,10 +39,11 @@ def draw_predictions(
         masks: True labels (N, H, W).
         predictions: Predicted labels (N, H, W).
         class_names: One name per label, label 0 the background; at most 8.
-        title: Stands above.
+        columns: Stands above each image.
+        title: Stands above all.
     """
     count = len(images)
-    figure = Figure(figsize=(1.5 * count + 0.6, 6.6), layout="constrained")
+    figure = Figure(figsize=(max(1.8 * count + 0.6, 4.5), 7.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(4, count, squeeze=False)
     colors = ListedColormap(_COLORS[: len(class_names)])
@@ -44,6 +55,7 @@ def draw_predictions(
             axes[row, column].set(xticks=[], yticks=[])
         axes[1, column].imshow(truth, **labels)
         axes[2, column].imshow(predicted, **labels)
+        axes[0, column].set_title(columns[column], fontsize=9)
         wrong = np.ma.masked_equal(predicted != truth, False)
         axes[3, column].imshow(wrong, cmap=ListedColormap(["#d55e00"]), interpolation="nearest")
     for row, name in enumerate(("image", "truth", "prediction", "error")):

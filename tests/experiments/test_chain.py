@@ -5,10 +5,13 @@ import math
 import shutil
 from pathlib import Path
 
+import mlflow
 import pytest
+import torch
 from mlflow import MlflowClient
 
-from raytransfer.results import Ledger
+from raytransfer.models import load_trained
+from raytransfer.results import Ledger, Storage
 
 pytestmark = pytest.mark.cluster
 
@@ -18,7 +21,8 @@ RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
 
 def _runs(storage: Path, kind: str) -> list:
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    return client.search_runs([client.get_experiment_by_name(f"raytransfer-{kind}").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name(f"raytransfer-{kind}").experiment_id])
+    return [run for run in runs if "raytransfer.key" in run.data.tags]
 
 
 def test_the_chain_ends_in_time_with_an_answer(smoke) -> None:
@@ -92,7 +96,33 @@ def test_mlflow_has_one_run_for_each(smoke) -> None:
         assert run.data.metrics["test/dice"] == row["dice"]
         history = client.get_metric_history(run.info.run_id, "test/dice")
         assert [(m.step, m.value) for m in history] == [(e["epoch"], e["test/dice"]) for e in row["history"]]
-        assert {f.path for f in client.list_artifacts(run.info.run_id)} == {"config.json", "predictions.png"}
+        files = {f.path for f in client.list_artifacts(run.info.run_id)}
+        assert files >= {"config.json", "predictions.png", "curves.csv", "curves.png"}
+        assert run.data.metrics["summary/final_dice"] == row["dice"]
+        parent = client.get_run(run.data.tags["mlflow.parentRunId"])
+        assert parent.info.status == "FINISHED"
+        assert parent.data.tags["raytransfer.command"].startswith("python experiments/grid.py --preset smoke")
+
+
+def test_the_best_model_of_each_configuration_can_be_used(smoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one seed, every trial is the best of its configuration. No pickle is read."""
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    storage, _ = smoke
+    run = next(run for run in _runs(storage, "downstream") if run.data.params["mode"] == "full")
+    uri = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{storage}/mlflow.db")
+    try:
+        model = mlflow.pytorch.load_model(f"runs:/{run.info.run_id}/model")
+        signature = mlflow.models.get_model_info(f"runs:/{run.info.run_id}/model").signature
+    finally:
+        mlflow.set_tracking_uri(uri)
+    assert signature.inputs.inputs[0].shape == (-1, 3, 64, 64)
+    trained, about = load_trained(Storage(storage).trained(run.data.tags["raytransfer.key"]))
+    images = torch.rand(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(images), trained(images))
+    assert signature.outputs.inputs[0].shape == (-1, len(about["class_names"]), 64, 64)
+    assert all("raytransfer.model" in run.data.tags for run in _runs(storage, "downstream"))
 
 
 def test_mlflow_has_the_encoders(smoke) -> None:

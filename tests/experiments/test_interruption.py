@@ -43,7 +43,7 @@ def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
     assert _dice(tmp_path) == _dice(smoke[0])
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("raytransfer-downstream")
-    runs = client.search_runs([experiment.experiment_id])
+    runs = client.search_runs([experiment.experiment_id], "params.seed = '0'")
     assert len(runs) == 12
     for found in runs:
         assert found.info.status == "FINISHED"
@@ -70,7 +70,8 @@ def test_an_interrupted_pretraining_goes_on_from_its_last_epoch(smoke, start, ru
     ]
     assert weights[0] == weights[1], "not the encoders of an undisturbed pretraining"
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    (found,) = client.search_runs([client.get_experiment_by_name("raytransfer-pretraining").experiment_id])
+    experiment = client.get_experiment_by_name("raytransfer-pretraining")
+    (found,) = client.search_runs([experiment.experiment_id], "params.encoder = 'unet-micro'")
     steps = [m.step for m in client.get_metric_history(found.info.run_id, "val/top1")]
     assert (found.info.status, steps) == ("FINISHED", list(range(1, 9)))
 

@@ -1,11 +1,15 @@
 import json
 import socket
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
 
 from raytransfer.config import InputError
+from raytransfer.models import create_segmentation_model, save_trained
 from raytransfer.tracking import RunRecord, Tracker
 
 NOWHERE = Path("/nowhere")
@@ -16,21 +20,26 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One store for the module: making its tables takes seconds."""
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
-    Tracker(uri, artifact_root=folder / "artifacts")
-    return uri
+    with _tracker(uri, folder / "artifacts"):
+        return uri
+
+
+def _tracker(uri: str, artifact_root: Path = NOWHERE) -> Tracker:
+    return Tracker(uri, artifact_root=artifact_root)
 
 
 def _record(key: str, epochs: int, artifact: Path | None = None) -> RunRecord:
     return RunRecord(
-        kind="downstream", key=key, name=f"trial {key}", params={"model": "unet-micro", "seed": 0},
+        kind="downstream", key=key, name=f"trial {key}",
+        params={"model": "unet-micro", "seed": 0, "batch_size": 8},
         epochs={e: {"test/dice": e / 10, "train/loss": 1 / e} for e in range(1, epochs + 1)},
         documents={"config.json": {"seed": 0}}, artifacts={} if artifact is None else {artifact: "pictures"},
     )  # fmt: skip
 
 
-def _runs(uri: str, key: str) -> list:
+def _runs(uri: str, key: str, kind: str = "downstream") -> list:
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("raytransfer-downstream")
+    experiment = client.get_experiment_by_name(f"raytransfer-{kind}")
     return client.search_runs([experiment.experiment_id], f"tags.`raytransfer.key` = '{key}'")
 
 
@@ -38,65 +47,138 @@ def _steps(uri: str, run_id: str) -> list[int]:
     return [metric.step for metric in MlflowClient(uri).get_metric_history(run_id, "test/dice")]
 
 
-def test_a_run_has_params_epochs_config_and_artifacts(database: str, tmp_path: Path) -> None:
+def test_a_run_has_params_tags_epochs_summary_and_artifacts(database: str, tmp_path: Path) -> None:
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"png")
-    tracker = Tracker(database, artifact_root=NOWHERE)
-    assert tracker.publish(_record("whole", 3, picture))
+    record = replace(
+        _record("whole", 3, picture), summary={"summary/best_dice": 0.3},
+        pictures={"drawn.txt": lambda path: path.write_text("drawn")},
+    )  # fmt: skip
+    with _tracker(database) as tracker:
+        assert tracker.publish(record)
+        assert tracker.is_finished("downstream", "whole"), "what is on its way counts"
     (run,) = _runs(database, "whole")
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"model": "unet-micro", "seed": "0"}
-    assert run.data.metrics == {"test/dice": pytest.approx(0.3), "train/loss": pytest.approx(1 / 3)}
+    assert run.data.params == {"model": "unet-micro", "seed": "0", "batch_size": "8"}
+    tags = run.data.tags
+    assert {name: tags.get(name) for name in ("model", "seed", "batch_size")} == {
+        "model": "unet-micro", "seed": "0", "batch_size": None,
+    }  # fmt: skip
+    assert tags["raytransfer.command"].startswith("python ")
+    assert tags["git_sha"] == tags["mlflow.source.git.commit"]
+    assert tags["host"]
+    assert tags["version.torch"]
+    assert run.data.metrics == {
+        "test/dice": pytest.approx(0.3), "train/loss": pytest.approx(1 / 3), "summary/best_dice": 0.3,
+    }  # fmt: skip
     assert _steps(database, run.info.run_id) == [1, 2, 3]
     client = MlflowClient(database)
     config = client.download_artifacts(run.info.run_id, "config.json")
     assert json.loads(Path(config).read_text()) == {"seed": 0}
+    lines = Path(client.download_artifacts(run.info.run_id, "curves.csv")).read_text().splitlines()
+    assert lines[0] == '"epoch","test/dice","train/loss"'
+    assert len(lines) == 4
+    files = {f.path for f in client.list_artifacts(run.info.run_id)}
+    assert files == {"config.json", "curves.csv", "drawn.txt", "pictures"}
     assert [f.path for f in client.list_artifacts(run.info.run_id, "pictures")] == ["pictures/picture.png"]
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")],
+)
+def test_a_command_has_one_parent_per_experiment(
+    database: str, error: type[BaseException] | None, status: str
+) -> None:
+    keys = [f"{status}-a", f"{status}-b"]
+    with suppress(ValueError, KeyboardInterrupt), _tracker(database) as tracker:
+        for key in keys:
+            tracker.publish(_record(key, 1))
+        tracker.publish(replace(_record(keys[0], 1), kind="robustness"))
+        if error is not None:
+            raise error
+    parents = {_runs(database, key)[0].data.tags["mlflow.parentRunId"] for key in keys}
+    (parent,) = map(MlflowClient(database).get_run, parents)
+    assert parent.info.status == status
+    assert "raytransfer.key" not in parent.data.tags
+    (other,) = _runs(database, keys[0], kind="robustness")
+    assert other.data.tags["mlflow.parentRunId"] not in parents
+
+
 def test_publishing_again_changes_nothing(database: str) -> None:
-    Tracker(database, artifact_root=NOWHERE).publish(_record("again", 2))
-    tracker = Tracker(database, artifact_root=NOWHERE)
-    assert tracker.is_finished("downstream", "again")
-    tracker.publish(_record("again", 5))
+    with _tracker(database) as tracker:
+        tracker.publish(_record("again", 2))
+    with _tracker(database) as tracker:
+        assert tracker.is_finished("downstream", "again")
+        tracker.publish(_record("again", 5))
     (run,) = _runs(database, "again")
     assert _steps(database, run.info.run_id) == [1, 2]
 
 
 def test_an_interrupted_run_goes_on_in_its_own_run_with_no_step_twice(database: str) -> None:
-    first = Tracker(database, artifact_root=NOWHERE)
-    first.publish(_record("cut", 2), finished=False)
-    first.close()
-    assert _runs(database, "cut")[0].info.status == "KILLED"
-    second = Tracker(database, artifact_root=NOWHERE)
-    assert not second.is_finished("downstream", "cut")
-    for epochs in (1, 2, 3):
-        second.publish(_record("cut", epochs), finished=False)
-    assert _runs(database, "cut")[0].info.status == "RUNNING"
-    second.publish(_record("cut", 4))
+    with _tracker(database) as first:
+        first.publish(_record("cut", 2), finished=False)
+    (before,) = _runs(database, "cut")
+    assert before.info.status == "KILLED"
+    assert "the same command goes on" in before.data.tags["raytransfer.stopped"]
+    with _tracker(database) as second:
+        assert not second.is_finished("downstream", "cut")
+        for epochs in (1, 2, 3):
+            second.publish(_record("cut", epochs), finished=False)
+            assert second.flush()
+        assert _runs(database, "cut")[0].info.status == "RUNNING"
+        second.publish(_record("cut", 4))
     (run,) = _runs(database, "cut")
-    assert run.info.status == "FINISHED"
+    assert (run.info.run_id, run.info.status) == (before.info.run_id, "FINISHED")
+    assert "raytransfer.stopped" not in run.data.tags
     assert _steps(database, run.info.run_id) == [1, 2, 3, 4]
+    parents = [of.data.tags["mlflow.parentRunId"] for of in (before, run)]
+    assert parents[0] != parents[1], "it belongs to the command that went on with it"
 
 
-def test_a_failed_run_says_why_and_can_go_on(database: str) -> None:
-    tracker = Tracker(database, artifact_root=NOWHERE)
-    tracker.fail(_record("failed", 1), "FloatingPointError: loss is nan")
-    (run,) = _runs(database, "failed")
-    assert (run.info.status, run.data.tags["raytransfer.failure"]) == (
-        "FAILED",
-        "FloatingPointError: loss is nan",
-    )
-    tracker.publish(_record("failed", 2))
-    assert _runs(database, "failed")[0].info.status == "FINISHED"
+@pytest.mark.parametrize(
+    ("end", "status", "tag"),
+    [("fail", "FAILED", "raytransfer.failure"), ("stop", "KILLED", "raytransfer.stopped")],
+)
+def test_a_run_that_ended_early_says_why_and_can_go_on(
+    database: str, end: str, status: str, tag: str
+) -> None:
+    with _tracker(database) as tracker:
+        getattr(tracker, end)(_record(end, 1), "FloatingPointError: loss is nan")
+        assert tracker.flush()
+        (run,) = _runs(database, end)
+        assert (run.info.status, run.data.tags[tag]) == (status, "FloatingPointError: loss is nan")
+        assert [f.path for f in MlflowClient(database).list_artifacts(run.info.run_id)]
+        tracker.publish(_record(end, 2))
+    (run,) = _runs(database, end)
+    assert (run.info.status, tag in run.data.tags) == ("FINISHED", False)
+    assert _steps(database, run.info.run_id) == [1, 2]
 
 
 def test_undefined_metrics_are_left_out(database: str) -> None:
-    record = _record("nan", 1)
-    Tracker(database, artifact_root=NOWHERE).publish(
-        RunRecord(**{**vars(record), "epochs": {1: {"test/dice": float("nan"), "train/loss": 1.0}}})
-    )
+    with _tracker(database) as tracker:
+        epochs = {1: {"test/dice": float("nan"), "train/loss": 1.0}}
+        tracker.publish(replace(_record("nan", 1), epochs=epochs))
     assert _runs(database, "nan")[0].data.metrics == {"train/loss": 1.0}
+
+
+def test_passwords_are_not_shown(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["grid.py", "--tracking-uri", "https://me:secret@host:5000/x"])
+    with _tracker(database) as tracker:
+        tracker.publish(_record("password", 1))
+    shown = _runs(database, "password")[0].data.tags["raytransfer.command"]
+    assert shown == "python grid.py --tracking-uri https://***@host:5000/x"
+
+
+def test_what_mlflow_refuses_does_not_hold_up_the_rest(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with _tracker(database) as tracker:
+        tracker.publish(replace(_record("refused", 1), params={"not a/../name": 1}))
+        tracker.publish(_record("taken", 1))
+    assert _runs(database, "taken")[0].info.status == "FINISHED"
+    assert "trial refused" in caplog.text
+    assert "missed 1 runs" in caplog.text
 
 
 def test_nobody_answering_is_said_at_once() -> None:
@@ -114,26 +196,9 @@ def test_a_store_that_is_none_is_said(uri: str) -> None:
         Tracker(uri, artifact_root=NOWHERE)
 
 
-def test_a_store_that_fails_later_does_not_stop_the_work(
-    database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    tracker = Tracker(database, artifact_root=NOWHERE)
-
-    def broken(*args: object, **kwargs: object) -> None:
-        raise OSError("connection refused")
-
-    monkeypatch.setattr(MlflowClient, "log_batch", broken)
-    assert not tracker.publish(_record("later", 2))
-    assert "connection refused" in caplog.text
-    monkeypatch.undo()
-    assert tracker.publish(_record("later", 2)), "delivered once the store is back"
-    (run,) = _runs(database, "later")
-    assert _steps(database, run.info.run_id) == [1, 2]
-
-
 def test_a_deleted_experiment_is_said(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    Tracker(uri, artifact_root=NOWHERE)
+    _tracker(uri).close()
     client = MlflowClient(uri)
     client.delete_experiment(client.get_experiment_by_name("raytransfer-robustness").experiment_id)
     with pytest.raises(InputError, match="mlflow experiments restore"):
@@ -141,6 +206,31 @@ def test_a_deleted_experiment_is_said(tmp_path: Path) -> None:
 
 
 def test_the_hint_shows_the_runs(database: str) -> None:
-    command, link = Tracker(database, artifact_root=NOWHERE).ui_hint()
+    with _tracker(database) as tracker:
+        command, link = tracker.ui_hint()
     assert command == f"mlflow ui --backend-store-uri {database}"
-    assert link.endswith("/runs?workflowType=machine_learning")
+    assert "/runs?workflowType=machine_learning&orderByKey=metrics.%60summary%2Ffinal_dice%60" in link
+
+
+def test_a_model_comes_to_a_finished_run_once(database: str, tmp_path: Path) -> None:
+    """It is chosen when all seeds are in; the run may have ended long before, in another command."""
+    model, path = create_segmentation_model("unet-micro", num_classes=2), tmp_path / "model.safetensors"
+    save_trained(path, model, name="unet-micro", class_names=("none", "disc"), image_size=32)
+    with _tracker(database) as tracker:
+        tracker.publish(_record("model", 2))
+    for _ in range(2):
+        with _tracker(database) as tracker:
+            tracker.publish(replace(_record("model", 2), model=path))
+            assert tracker.has_model("downstream", "model")
+    (run,) = _runs(database, "model")
+    assert _steps(database, run.info.run_id) == [1, 2]
+    (found,) = MlflowClient(database).search_logged_models([run.info.experiment_id])
+    assert (found.model_id, found.status) == (run.data.tags["raytransfer.model"], LoggedModelStatus.READY)
+    assert (found.source_run_id, found.name) == (run.info.run_id, "model")
+
+
+def test_a_model_that_is_gone_is_left_out(database: str, tmp_path: Path) -> None:
+    with _tracker(database) as tracker:
+        tracker.publish(replace(_record("gone", 1), model=tmp_path / "none.safetensors"))
+    (run,) = _runs(database, "gone")
+    assert (run.info.status, "raytransfer.model" in run.data.tags) == ("FINISHED", False)

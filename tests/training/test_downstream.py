@@ -7,9 +7,11 @@ from PIL import Image
 
 from raytransfer.config import DownstreamConfig
 from raytransfer.data import SegmentationData
+from raytransfer.metrics import SegmentationMetrics
 from raytransfer.models import create_encoder, encoder_of
 from raytransfer.training.downstream import DownstreamTraining
-from raytransfer.training.predictions import draw_predictions
+from raytransfer.training.learning_curves import draw_learning_curves
+from raytransfer.training.predictions import best_median_worst, draw_predictions
 from raytransfer.training.seeding import seeded
 
 RECIPE = DownstreamConfig(epochs=3, batch_size=8)
@@ -98,6 +100,41 @@ def test_the_dataset_is_not_changed(target: SegmentationData) -> None:
 def test_the_picture_is_a_picture(target: SegmentationData, tmp_path) -> None:
     draw_predictions(
         tmp_path / "p.png", target.test.images[:3], target.test.masks[:3], np.zeros((3, 64, 64), np.int64),
-        class_names=target.class_names, title="three",
+        class_names=target.class_names, columns=["best", "median", "worst"], title="three",
     )  # fmt: skip
     assert np.asarray(Image.open(tmp_path / "p.png")).std() > 10
+
+
+def test_learning_curves_are_a_picture(tmp_path) -> None:
+    epochs = {epoch: {"train/loss": 1 / epoch, "test/dice": 0.1 * epoch} for epoch in (1, 2, 3)}
+    draw_learning_curves(tmp_path / "c.png", epochs, [["train/loss"], ["test/dice"]], title="curves")
+    assert np.asarray(Image.open(tmp_path / "c.png")).std() > 10
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("dices", "chosen"),
+    [
+        ([0.1, 0.9, 0.5], [1, 2, 0]),
+        ([0.1, 0.9, 0.5, 0.6], [1, 3, 0]),  # of two in the middle, the better
+        ([NAN, 0.2, NAN, 0.3], [3, 3, 1]),
+        ([0.7], [0, 0, 0]),
+        ([0.5, 0.5], [0, 0, 1]),
+        ([NAN, NAN], []),
+    ],
+)
+def test_the_best_the_median_and_the_worst_image(dices: list[float], chosen: list[int]) -> None:
+    assert list(best_median_worst(np.array(dices)).values()) == chosen
+
+
+def test_the_dice_of_an_image_is_the_metric_of_it_alone(target: SegmentationData) -> None:
+    training = _training(target)
+    training.train_epoch()
+    dices = training.image_dices()
+    for index, dice in enumerate(dices):
+        metrics = SegmentationMetrics(len(target.class_names))
+        image, mask = target.test[index]
+        metrics.update(training._probabilities(image[None]), torch.from_numpy(mask[None]).long())
+        assert dice == pytest.approx(metrics.compute()["dice"], nan_ok=True)

@@ -1,0 +1,76 @@
+"""A trained segmentation model in one safetensors file, with what is needed to build it again."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from raytransfer.models.checkpoints import CorruptCheckpointError
+from raytransfer.models.registry import create_encoder, create_segmentation_model
+from raytransfer.models.segmentation import SegmentationModel
+
+ABOUT = "raytransfer"
+
+
+def save_trained(
+    path: str | os.PathLike[str],
+    model: SegmentationModel,
+    *,
+    name: str,
+    class_names: Sequence[str],
+    image_size: int,
+) -> None:
+    """Write a model's weights; the file is there whole or not at all.
+
+    Args:
+        path: Where; its folder is made.
+        model: The model.
+        name: What `create_segmentation_model` calls it.
+        class_names: One name per label, label 0 the background.
+        image_size: Side of the squares it was trained on, pixels.
+    """
+    path, encoder = Path(path), model.encoder
+    about = {
+        "model": name,
+        "encoder": encoder.name,
+        "options": encoder.options,
+        "class_names": list(class_names),
+        "image_size": image_size,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    partial = path.with_suffix(".partial")
+    safetensors.torch.save_file(weights, partial, metadata={ABOUT: json.dumps(about)})
+    partial.replace(path)
+
+
+def load_trained(path: str | os.PathLike[str]) -> tuple[SegmentationModel, dict[str, Any]]:
+    """Read a model written by `save_trained`.
+
+    Returns:
+        The model, in evaluation mode on the CPU, and about it: "model" (its name), "encoder", "options",
+        "class_names" and "image_size".
+
+    Raises:
+        CorruptCheckpointError: The file cannot be read, or its weights do not fit the model.
+        FileNotFoundError: There is none.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about: dict[str, Any] = json.loads(file.metadata()[ABOUT])
+        with torch.random.fork_rng(devices=()):  # what is initialised here is overwritten below
+            model = create_segmentation_model(
+                about["model"],
+                num_classes=len(about["class_names"]),
+                encoder=create_encoder(about["encoder"], **about["options"]),
+            )
+        model.load_state_dict(safetensors.torch.load_file(path))
+    except (SafetensorError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptCheckpointError(f"model {path} cannot be read: {error}") from error
+    return model.eval(), about

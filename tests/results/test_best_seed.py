@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from raytransfer.config import StudyConfig
+from raytransfer.metrics import METRICS
+from raytransfer.results import (
+    DownstreamUnit,
+    Storage,
+    all_seeds_finished,
+    best_seed,
+    configurations,
+    downstream_units,
+    keep_best_model,
+    result_row,
+)
+
+NAN = float("nan")
+STUDY = StudyConfig(seeds=(5, 6, 7))
+
+
+def _trials() -> list[DownstreamUnit]:
+    """The three trials of one configuration."""
+    encoders = {("unet-micro", "simple"): {0: "a" * 64}}
+    return downstream_units(STUDY, [next(configurations(STUDY))], encoders)
+
+
+def _finish(unit: DownstreamUnit, dice: float, storage: Storage) -> None:
+    """End a trial as it ends in a grid: the model, the row, then the tidying up."""
+    storage.trained(unit.key).parent.mkdir(parents=True)
+    storage.trained(unit.key).touch()
+    metrics = {**dict.fromkeys(METRICS, 0.1), "dice": dice}
+    row = result_row(
+        key=unit.key, settings=unit.settings, seconds=1.0, **vars(unit.configuration), encoder=unit.encoder,
+        encoder_sha256=unit.encoder_sha256, seed=unit.seed, history=[], **metrics,
+    )  # fmt: skip
+    storage.ledger.append("downstream", row)
+    keep_best_model(unit, storage)
+
+
+@pytest.mark.parametrize(
+    ("dices", "best"),
+    [
+        ({}, None),
+        ({5: 0.2}, 5),
+        ({5: 0.2, 6: 0.4}, 6),
+        ({5: 0.2, 6: 0.4, 7: 0.3}, 6),
+        ({7: 0.3, 6: 0.4, 5: 0.2}, 6),
+        ({7: 0.4, 6: 0.1, 5: 0.4}, 5),  # of equals, the first seed
+        ({5: NAN, 6: 0.0}, 6),
+        ({5: NAN}, 5),
+    ],
+)
+def test_only_the_model_of_the_best_seed_is_kept(dices: dict, best: int | None, tmp_path: Path) -> None:
+    storage, trials = Storage(tmp_path), {unit.seed: unit for unit in _trials()}
+    for seed, dice in dices.items():
+        _finish(trials[seed], dice, storage)
+    found = best_seed(trials[7], storage)
+    assert (found and found.seed) == best
+    assert all_seeds_finished(trials[7], storage) == (len(dices) == 3)
+    kept = [seed for seed, unit in trials.items() if storage.trained(unit.key).exists()]
+    assert kept == ([] if best is None else [best])
+
+
+def test_a_model_whose_trial_has_no_row_yet_is_left_alone(tmp_path: Path) -> None:
+    """It is about to finish: of trials that end at once, none deletes what it cannot judge."""
+    storage, (first, second, _) = Storage(tmp_path), _trials()
+    storage.trained(second.key).parent.mkdir(parents=True)
+    storage.trained(second.key).touch()
+    _finish(first, 0.9, storage)
+    assert storage.trained(second.key).exists()
