@@ -18,9 +18,10 @@ from ray.tune.experiment import Trial
 from raytransfer.config import reason
 from raytransfer.data import load_target
 from raytransfer.ray_tune.progress import ProgressBar
+from raytransfer.ray_tune.tracked import TrackTrials
 from raytransfer.ray_tune.trial import ERROR, DownstreamTrial
 from raytransfer.results import DownstreamUnit, Storage, all_seeds_finished, best_seed
-from raytransfer.tracking import Tracker, downstream_record
+from raytransfer.tracking import RunRecord, Tracker, downstream_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,31 +42,6 @@ class FailedTrial:
 def _best(trials: Sequence[Trial]) -> str:
     dices = [t.last_result["test/dice"] for t in trials if "test/dice" in t.last_result]
     return f"best Dice {max(dices):.3f}" if dices else ""
-
-
-class _TrackTrials(tune.Callback):
-    """Shows every trial in MLflow, epoch by epoch; runs in the driver, the only writer."""
-
-    def __init__(self, units: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
-        self._units, self._storage, self._tracker = units, storage, tracker
-        self._history: dict[str, list[dict[str, Any]]] = {}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
-    ) -> None:
-        key = trial.config["trial"]["key"]
-        history = self._history.setdefault(key, [])
-        history.append(result)
-        record = downstream_record(self._units[key], self._storage, history)
-        self._tracker.publish(record, finished=bool(result["done"]))
-        if result["done"]:
-            _publish_best(self._units[key], self._storage, self._tracker)
-
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        key = trial.config["trial"]["key"]
-        record = downstream_record(self._units[key], self._storage, self._history.get(key, []))
-        error = Path(trial.error_file).read_text()  # `get_error()` has it only once it is synchronised
-        self._tracker.fail(record, error.strip().splitlines()[-1])
 
 
 def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
@@ -120,6 +96,14 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
     trainable = tune.with_parameters(DownstreamTrial, units=pending, data=data, root=storage.root)
     resources = {"cpu": study.resources.cpus_per_trial, "gpu": study.resources.gpus_per_trial}
     trials = [{"number": number, "key": key} for number, key in enumerate(pending, 1)]
+
+    def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
+        return downstream_record(pending[config["trial"]["key"]], storage, history)
+
+    def end(config: dict[str, Any], record: RunRecord) -> None:
+        tracker.publish(record)
+        _publish_best(pending[config["trial"]["key"]], storage, tracker)
+
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         param_space={"trial": tune.grid_search(trials)},
@@ -133,7 +117,7 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "downstream"),
-            callbacks=[_TrackTrials(pending, storage, tracker)],
+            callbacks=[TrackTrials(record, tracker, end=end)],
             progress_reporter=ProgressBar(len(pending), title="downstream grid", describe=_best),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=1,

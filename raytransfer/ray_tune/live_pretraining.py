@@ -41,7 +41,7 @@ from raytransfer.results import (
     scoring_units,
 )
 from raytransfer.scheduling import StoppingRule
-from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record
+from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record, stopping_record
 
 DRIVER_MEMORY = 600 * 2**20
 """Bytes a trial's processes take: no CPU, or drivers would keep their own workers waiting for ever."""
@@ -104,14 +104,12 @@ def settle(
     for epoch in {of.selected_epoch for of in found if of.selected_epoch is not None}:
         if not series.path(epoch).exists() and unsettled.path(epoch).exists():
             unsettled.path(epoch).rename(series.path(epoch))
+    scores = scored_epochs(unit, storage, signal)
+    tracker.publish(stopping_record(unit, str(make_rule()), signal, found, scores))
     if is_imported(unit, storage):
         return
-    record = pretraining_record(
-        unit,
-        storage,
-        storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist(),
-        scores=scored_epochs(unit, storage, signal),
-    )
+    rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
+    record = pretraining_record(unit, storage, rows, scores=scores)
     if storage.ledger.has("pretraining", unit.epoch_key(unit.recipe.epochs)):
         shutil.rmtree(storage.pretraining_run(unit.key), ignore_errors=True)
         tracker.publish(record)

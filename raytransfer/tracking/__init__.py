@@ -5,6 +5,7 @@ from raytransfer.tracking.records import (
     downstream_record,
     pretraining_record,
     scoring_record,
+    stopping_record,
 )
 from raytransfer.tracking.runs import KINDS, RunRecord
 from raytransfer.tracking.tracker import Tracker
@@ -17,4 +18,5 @@ __all__ = [
     "downstream_record",
     "pretraining_record",
     "scoring_record",
+    "stopping_record",
 ]

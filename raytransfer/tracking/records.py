@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from raytransfer.config import digest, to_dict
 from raytransfer.metrics import METRICS
-from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage
+from raytransfer.results import DownstreamUnit, Judgement, PretrainingUnit, ScoringUnit, Signal, Storage
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.training.learning_curves import draw_learning_curves
 
@@ -83,6 +84,40 @@ def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
         epochs={unit.epoch: metrics},
         summary={"summary/robustness": metrics["train/robustness"]} if metrics else {},
         documents={"config.json": unit.settings, "scores.json": {"scores": row["scores"]}},
+    )
+
+
+def stopping_record(
+    unit: PretrainingUnit,
+    rule: str,
+    signal: Signal,
+    judgements: Sequence[Judgement],
+    scores: Mapping[int, Mapping[str, float]],
+) -> RunRecord:
+    """Return the record of what a stopping rule said of a pretraining, to compare rules by.
+
+    Args:
+        unit: The pretraining.
+        rule: The rule as text.
+        signal: Which scores it followed.
+        judgements: What it said of each target.
+        scores: Epoch -> the robustness on each target; what comes after the last decision is left out.
+    """
+    stop = max(judgement.epoch or 0 for judgement in judgements)
+    asked = {"rule": rule, "signal": str(signal), "targets": [judgement.target for judgement in judgements]}
+    selected = {j.target: j.selected_epoch for j in judgements if j.selected_epoch is not None}
+    return RunRecord(
+        kind="early-stopping",
+        key=f"{unit.key}-{digest(asked, to_dict(unit.study.target), unit.study.robustness.seed)}",
+        name=f"{unit.name}: {rule}",
+        params={"encoder": unit.encoder, "scheme": unit.scheme, "rule": rule, "signal": str(signal)},
+        epochs={epoch: of for epoch, of in scores.items() if epoch <= stop},
+        summary={
+            "summary/stop_epoch": stop,
+            "summary/epochs_saved": unit.recipe.epochs - stop,
+            **{f"summary/selected_epoch/{target}": epoch for target, epoch in selected.items()},
+        },
+        documents={"config.json": {**unit.settings, **asked}},
     )
 
 
