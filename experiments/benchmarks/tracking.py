@@ -2,7 +2,7 @@
 
 Question: does MLflow hold a study of 2,000 trials up, while it runs and when it is looked at?
 Command:  python experiments/benchmarks/tracking.py [--json PATH]
-Cost:     about ten minutes on two CPU cores, 1.5 GB in the temporary folder while it runs.
+Cost:     five to ten minutes on two CPU cores, 1.1 GB in the temporary folder while it runs.
 Result:   ms_per_epoch: time that a reported epoch costs the process that drives the trials, milliseconds:
           eight trials, together a hundred reports a second, written to SQLite meanwhile (the trials' own
           processes spend none). write_2000_runs_s: 2,000 runs under one parent, with 150 epochs of 12
