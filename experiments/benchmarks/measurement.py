@@ -12,12 +12,19 @@ Measured = Iterator[tuple[str, float]]
 """(claim, value) pairs of one repetition."""
 
 
-def benchmark(doc: str, measure: Callable[[], Measured], argv: Sequence[str] | None = None) -> int:
+def benchmark(
+    doc: str,
+    measure: Callable[[], Measured],
+    *,
+    once: Callable[[], Measured] | None = None,
+    argv: Sequence[str] | None = None,
+) -> int:
     """Measure, print the table, and write the JSON file that `--json` names.
 
     Args:
         doc: What `--help` begins with: the script's docstring.
         measure: Makes one repetition of all claims; called anew for each, so that claims take turns.
+        once: Makes the claims that take too long to be repeated, before the others.
         argv: The command line; the process's where None.
 
     Returns:
@@ -31,7 +38,7 @@ def benchmark(doc: str, measure: Callable[[], Measured], argv: Sequence[str] | N
     arguments = parser.parse_args(argv)
     if arguments.repetitions < 5:
         parser.error(f"--repetitions must be at least 5, got {arguments.repetitions}")
-    found: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {claim: [value] for claim, value in (once() if once else ())}
     for _ in range(arguments.repetitions):
         for claim, value in measure():
             found.setdefault(claim, []).append(value)

@@ -7,16 +7,12 @@ Result:   a table of median, smallest and largest value of the repetitions, the 
           replayed trial is one pretraining of ten checkpoints through one rule, on four simulated workers.
 """
 
-import argparse
-import json
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from statistics import median
+from collections.abc import Sequence
 
-from tabulate import tabulate
+from measurement import Measured, benchmark
 
 from raytransfer.ray_tune.named_schedulers import judge_factory
 from raytransfer.scheduling import RecordedPretraining, simulate
@@ -55,45 +51,17 @@ def seconds(rules: Sequence[str], recorded: Sequence[RecordedPretraining]) -> fl
     return time.perf_counter() - started
 
 
-def measure(repetitions: int) -> dict[str, dict[str, float]]:
-    """Return claim -> value (the median), low and high."""
+def measure() -> Measured:
+    """Measure every claim."""
     recorded = pretrainings()
-    claims: dict[str, Callable[[], float]] = {
-        "replayed_trials_per_s": lambda: len(RULES) * PRETRAININGS / seconds(RULES, recorded),
-        "seconds_of_36_pretrainings_under_100_rules": lambda: seconds(RULES, recorded),
-        "replayed_trials_per_s_ray_schedulers": lambda: (
-            len(SCHEDULERS) * PRETRAININGS / seconds(SCHEDULERS, recorded)
-        ),
-    }
-    found: dict[str, list[float]] = {claim: [] for claim in claims}
-    for _ in range(repetitions):
-        for claim, value in claims.items():
-            found[claim].append(value())
-    return {
-        claim: {"value": median(values), "low": min(values), "high": max(values)}
-        for claim, values in found.items()
-    }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print the table, write the JSON file; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    spent = seconds(RULES, recorded)
+    yield "replayed_trials_per_s", len(RULES) * PRETRAININGS / spent
+    yield "seconds_of_36_pretrainings_under_100_rules", spent
+    yield (
+        "replayed_trials_per_s_ray_schedulers",
+        (len(SCHEDULERS) * PRETRAININGS / seconds(SCHEDULERS, recorded)),
     )
-    parser.add_argument("--json", type=Path, metavar="PATH", help="write the numbers there too")
-    parser.add_argument("--repetitions", type=int, default=7, metavar="N", help="at least 5; default: 7")
-    args = parser.parse_args(arguments)
-    if args.repetitions < 5:
-        parser.error(f"--repetitions must be at least 5, got {args.repetitions}")
-    results = measure(args.repetitions)
-    rows = [
-        [claim, *(f"{of[key]:,.4g}" for key in ("value", "low", "high"))] for claim, of in results.items()
-    ]
-    print(tabulate(rows, headers=["claim", "median", "low", "high"], disable_numparse=True))
-    if args.json is not None:
-        args.json.write_text(json.dumps(results, indent=2) + "\n")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(benchmark(__doc__, measure))

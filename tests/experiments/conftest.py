@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -52,3 +53,14 @@ def smoke(run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     done = run("grid", storage)
     assert done.code == 0, done.err
     return storage, done
+
+
+@pytest.fixture(scope="session")
+def runs() -> Callable[[Path, str], list]:
+    def runs(storage: Path, kind: str) -> list:
+        """The MLflow runs of one kind of unit, without those of the commands."""
+        client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+        found = client.search_runs([client.get_experiment_by_name(f"raytransfer-{kind}").experiment_id])
+        return [run for run in found if "raytransfer.key" in run.data.tags]
+
+    return runs

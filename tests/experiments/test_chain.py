@@ -19,12 +19,6 @@ COUNTS = {"pretraining": 2 * 8, "robustness": 2 * 3, "downstream": 2 * 3 * 2}
 RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
 
 
-def _runs(storage: Path, kind: str) -> list:
-    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    runs = client.search_runs([client.get_experiment_by_name(f"raytransfer-{kind}").experiment_id])
-    return [run for run in runs if "raytransfer.key" in run.data.tags]
-
-
 def test_the_chain_ends_in_time_with_an_answer(smoke) -> None:
     storage, done = smoke
     assert done.seconds < 120
@@ -80,15 +74,15 @@ def test_workers_that_share_a_scoring_find_the_same(smoke, run, tmp_path: Path) 
             assert a == pytest.approx(b, abs=1e-6)
 
 
-def test_mlflow_has_one_run_for_each(smoke) -> None:
+def test_mlflow_has_one_run_for_each(smoke, runs) -> None:
     storage, _ = smoke
     for kind, count in RUNS.items():
-        runs = _runs(storage, kind)
-        assert len(runs) == len({run.data.tags["raytransfer.key"] for run in runs}) == count
-        assert {run.info.status for run in runs} == {"FINISHED"}
+        shown = runs(storage, kind)
+        assert len(shown) == len({run.data.tags["raytransfer.key"] for run in shown}) == count
+        assert {run.info.status for run in shown} == {"FINISHED"}
     trials = {row["key"]: row for row in Ledger(storage / "results").read("downstream").to_pylist()}
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    for run in _runs(storage, "downstream"):
+    for run in runs(storage, "downstream"):
         row = trials[run.data.tags["raytransfer.key"]]
         expected = {name: str(row[name]) for name in ("model", "encoder", "scheme", "epoch", "mode", "seed")}
         assert {name: run.data.params[name] for name in expected} == expected
@@ -104,11 +98,13 @@ def test_mlflow_has_one_run_for_each(smoke) -> None:
         assert parent.data.tags["raytransfer.command"].startswith("python experiments/grid.py --preset smoke")
 
 
-def test_the_best_model_of_each_configuration_can_be_used(smoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_model_of_each_configuration_can_be_used(
+    smoke, monkeypatch: pytest.MonkeyPatch, runs
+) -> None:
     """With one seed, every trial is the best of its configuration. No pickle is read."""
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     storage, _ = smoke
-    run = next(run for run in _runs(storage, "downstream") if run.data.params["mode"] == "full")
+    run = next(run for run in runs(storage, "downstream") if run.data.params["mode"] == "full")
     uri = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{storage}/mlflow.db")
     try:
@@ -122,13 +118,13 @@ def test_the_best_model_of_each_configuration_can_be_used(smoke, monkeypatch: py
     with torch.inference_mode():
         torch.testing.assert_close(model(images), trained(images))
     assert signature.outputs.inputs[0].shape == (-1, len(about["class_names"]), 64, 64)
-    assert all("raytransfer.model" in run.data.tags for run in _runs(storage, "downstream"))
+    assert all("raytransfer.model" in run.data.tags for run in runs(storage, "downstream"))
 
 
-def test_mlflow_has_the_encoders(smoke) -> None:
+def test_mlflow_has_the_encoders(smoke, runs) -> None:
     storage, _ = smoke
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    for run in _runs(storage, "pretraining"):
+    for run in runs(storage, "pretraining"):
         assert [m.step for m in client.get_metric_history(run.info.run_id, "val/top1")] == list(range(1, 9))
         folders = [f.path for f in client.list_artifacts(run.info.run_id, "encoders")]
         assert folders == [f"encoders/epoch_{epoch:04d}" for epoch in (0, 2, 8)]
@@ -150,7 +146,7 @@ def test_the_series_says_what_it_is(smoke) -> None:
     assert config["versions"]["torch"]
 
 
-def test_a_second_run_computes_nothing(smoke, run) -> None:
+def test_a_second_run_computes_nothing(smoke, run, runs) -> None:
     storage, first = smoke
     before = {path: path.stat().st_mtime_ns for path in storage.glob("results/*/*.parquet")}
     second = run("grid", storage)
@@ -159,10 +155,10 @@ def test_a_second_run_computes_nothing(smoke, run) -> None:
     assert second.out == first.out
     assert "0%" not in second.err
     assert {path: path.stat().st_mtime_ns for path in storage.glob("results/*/*.parquet")} == before
-    assert {kind: len(_runs(storage, kind)) for kind in RUNS} == RUNS
+    assert {kind: len(runs(storage, kind)) for kind in RUNS} == RUNS
 
 
-def test_a_failed_pretraining_is_one_line(run, tmp_path: Path) -> None:
+def test_a_failed_pretraining_is_one_line(run, tmp_path: Path, runs) -> None:
     done = run(
         "pretrain", tmp_path, "--set", "pretraining.learning_rate=1e30", "--set", "models=unet-micro",
     )  # fmt: skip
@@ -172,14 +168,14 @@ def test_a_failed_pretraining_is_one_line(run, tmp_path: Path) -> None:
     assert "Traceback" not in done.err
     details = Path(line.rpartition("(")[2].rstrip(")"))
     assert "Traceback" in details.read_text()
-    (failed,) = _runs(tmp_path, "pretraining")
+    (failed,) = runs(tmp_path, "pretraining")
     assert (failed.info.status, "FloatingPointError" in failed.data.tags["raytransfer.failure"]) == (
         "FAILED",
         True,
     )
 
 
-def test_failed_trials_are_named_and_cost_nothing_else(smoke, run) -> None:
+def test_failed_trials_are_named_and_cost_nothing_else(smoke, run, runs) -> None:
     """A rate at which every training diverges, on the series and scores that are there."""
     storage, _ = smoke
     done = run(
@@ -191,6 +187,6 @@ def test_failed_trials_are_named_and_cost_nothing_else(smoke, run) -> None:
     assert "FloatingPointError: downstream loss is" in done.err
     assert "Traceback" not in done.err
     assert Ledger(storage / "results").read("downstream").num_rows == COUNTS["downstream"]
-    failed = [run for run in _runs(storage, "downstream") if run.info.status == "FAILED"]
+    failed = [run for run in runs(storage, "downstream") if run.info.status == "FAILED"]
     assert len(failed) == 3
     assert all("FloatingPointError" in run.data.tags["raytransfer.failure"] for run in failed)

@@ -86,13 +86,13 @@ def test_the_scores_of_two_workers_are_those_of_score_encoder(undisturbed, unit:
             assert found["standard_error"] == pytest.approx(alone.standard_error, abs=1e-6)
 
 
-def test_it_is_no_finished_pretraining(undisturbed, unit: PretrainingUnit) -> None:
+def test_it_is_no_finished_pretraining(undisturbed, runs, unit: PretrainingUnit) -> None:
     storage, _ = undisturbed
     assert "lacks epochs [12]" in series_problem(unit, storage)
     assert is_trainable(unit, storage)
     assert (storage.pretraining_run(unit.key) / "checkpoint_manager_snapshot.json").exists()
     client = MlflowClient(f"sqlite:///{storage.root}/mlflow.db")
-    (found,) = client.search_runs([client.get_experiment_by_name("raytransfer-pretraining").experiment_id])
+    (found,) = runs(storage.root, "pretraining")
     assert found.info.status == "KILLED"
     last = max(epoch for epoch, _ in decisions(storage).values())
     assert (
@@ -101,6 +101,11 @@ def test_it_is_no_finished_pretraining(undisturbed, unit: PretrainingUnit) -> No
     )
     steps = [m.step for m in client.get_metric_history(found.info.run_id, "robustness/mni152/full")]
     assert steps[: last + 1] == list(range(last + 1))
+    (said,) = runs(storage.root, "early-stopping")
+    assert said.info.status == "FINISHED"
+    assert said.data.metrics["summary/epochs_saved"] == 12 - last
+    for target, (_, selected) in decisions(storage).items():
+        assert said.data.metrics[f"summary/selected_epoch/{target}"] == selected
 
 
 def test_a_killed_one_decides_as_an_undisturbed_one(
