@@ -22,6 +22,7 @@ from raytransfer.results import (
     git_sha,
     library_versions,
     result_row,
+    scoring_row,
     target_scores,
 )
 from raytransfer.training.live_scoring import score_in_training
@@ -145,15 +146,10 @@ class _Epochs:
             rank=self._training.rank,
             num_processes=self._num_processes,
         )
-        scores = [asdict(score) for score in found]
         if self._training.rank == 0:
-            row = result_row(
-                key=unit.key, settings=unit.settings, seconds=time.monotonic() - started,
-                encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
-                encoder_sha256=unit.encoder_sha256, scores=scores,
-            )  # fmt: skip
+            row = scoring_row(unit, found, seconds=time.monotonic() - started)
             self._storage.ledger.append("robustness", row)
-        return unit, scores
+        return unit, [asdict(score) for score in found]
 
     def _keep(self, metrics: dict[str, float]) -> str:
         """Save the encoder where it is wanted (rank 0); return its SHA-256, empty where it is not kept.

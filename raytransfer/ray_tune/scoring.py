@@ -1,7 +1,7 @@
 """Distributed scoring: Ray tasks, the target images once per node in the object store."""
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from raytransfer.config import WorkFailedError, reason
 from raytransfer.data import Images, load_target
 from raytransfer.models import load_encoder
-from raytransfer.results import ScoringUnit, Storage, result_row
+from raytransfer.results import ScoringUnit, Storage, scoring_row
 from raytransfer.tracking import Tracker, scoring_record
 from raytransfer.transferability import HingeSums, hinge_sums
 
@@ -87,13 +87,8 @@ def _write(scoring: _Scoring, storage: Storage) -> None:
     """Put a scoring whose parts are all there into the ledger."""
     unit = scoring.unit
     parts = [scoring.parts[shard] for shard in sorted(scoring.parts)]  # the order of a sum changes its digits
-    scores = [asdict(found) for found in reduce(add, parts).scores()]
-    row = result_row(
-        key=unit.key, settings=unit.settings, seconds=scoring.seconds,
-        encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
-        encoder_sha256=unit.encoder_sha256, scores=scores,
-    )  # fmt: skip
-    storage.ledger.append("robustness", row)
+    scores = reduce(add, parts).scores()
+    storage.ledger.append("robustness", scoring_row(unit, scores, seconds=scoring.seconds))
 
 
 def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker, *, wait: bool = False) -> None:

@@ -14,7 +14,7 @@ from raytransfer.results.live import (
     target_names,
     target_scores,
 )
-from raytransfer.results.provenance import git_sha, library_versions, result_row
+from raytransfer.results.provenance import git_sha, library_versions, result_row, scoring_row
 from raytransfer.results.published import read_published
 from raytransfer.results.schemas import SCHEMAS
 from raytransfer.results.signals import Signal, read_signal, rule_and_signal
@@ -71,6 +71,7 @@ __all__ = [
     "result_row",
     "rule_and_signal",
     "scored_epochs",
+    "scoring_row",
     "scoring_units",
     "target_name",
     "target_names",

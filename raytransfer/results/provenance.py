@@ -3,11 +3,15 @@
 import importlib.metadata
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from raytransfer.results.units import ScoringUnit
+from raytransfer.transferability import RobustnessScore
 
 LIBRARIES = (
     "raytransfer", "torch", "torchvision", "timm", "segmentation-models-pytorch", "ray", "mlflow", "optuna",
@@ -51,3 +55,12 @@ def result_row(*, key: str, settings: Mapping[str, Any], seconds: float, **colum
         "seconds": seconds,
         **columns,
     }
+
+
+def scoring_row(unit: ScoringUnit, scores: Sequence[RobustnessScore], *, seconds: float) -> dict[str, Any]:
+    """Return the row of a scoring: the scores of every parameter choice."""
+    return result_row(
+        key=unit.key, settings=unit.settings, seconds=seconds,
+        encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
+        encoder_sha256=unit.encoder_sha256, scores=[asdict(score) for score in scores],
+    )  # fmt: skip

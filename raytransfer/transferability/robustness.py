@@ -141,6 +141,10 @@ def _gaps(query: Sequence[Tensor], keys: Sequence[Tensor], distances: Sequence[s
     return torch.stack(rows)
 
 
+Carried = list[tuple[Tensor, Tensor]]
+"""Per representation, both views of the image that has no negative yet."""
+
+
 @torch.inference_mode()
 def hinge_sums(
     encoder: LevelEncoder,
@@ -209,8 +213,9 @@ def hinge_sums(
     low, high = (len(images) * s // num_shards for s in (shard, shard + 1))
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     section = [order[position % len(order)] for position in range(low, high + 1)] if low < high else []
-    carried: list[tuple[Tensor, Tensor]] = []  # both views of the image that has no negative yet
-    for start in range(0, len(section), batch_size):
+
+    def batch_gaps(start: int, carried: Carried) -> tuple[list[Tensor], Carried]:
+        """Return the gaps of a batch and what it carries over; its feature maps end with the function."""
         indices = section[start : start + batch_size]
         scored = section[start : min(start + batch_size, len(section) - 1)]
         batch = _batch(images, indices).to(device)
@@ -222,13 +227,17 @@ def hinge_sums(
             gaps.append(_gaps([query for query, _ in carried], after, distances))
         if len(indices) > 1:
             gaps.append(_gaps([f[: len(indices) - 1] for f in first], second, distances))
+        if len(scored) < len(indices):
+            return gaps, []
+        return gaps, [(f[-1:].clone(), s[-1:].clone()) for f, s in zip(first, second, strict=True)]
+
+    carried: Carried = []
+    for start in range(0, len(section), batch_size):
+        gaps, carried = batch_gaps(start, carried)
         if gaps:
             found = torch.cat(gaps, dim=1).cpu().numpy()
             _check_finite(found, sums, section[max(start - 1, 0) :], precision)
             sums = sums.with_gaps(found)
-        carried = []
-        if len(scored) == len(indices):
-            carried = [(f[-1:].clone(), s[-1:].clone()) for f, s in zip(first, second, strict=True)]
     return sums
 
 
