@@ -5,7 +5,7 @@ Command:  python experiments/benchmarks/robustness.py --json robustness.json
 Cost:     ten minutes on two CPU cores, half of it for the memory at n = 512, which is measured once.
 Result:   per encoder of the thesis, at 224 px in float32 on the CPU, median and range over repetitions:
           all_choices_over_forward: all choices (150; 120 for Swin) over 32 images / two bare forward passes
-          over the same images, both in batches of 16;
+          over the same images, both in batches of 4, the fastest here;
           speedup_over_separate: one pass for each choice, reckoned from the time of one choice, drawn anew
           each repetition, times their number / the pass for all;
           memory_growth_mb: how much higher the peak memory of a process gets when it scores 512 images after
@@ -28,7 +28,7 @@ from raytransfer.models import create_encoder
 from raytransfer.transferability import score_encoder
 
 ENCODERS = ("unet", "resnet50", "swin")
-IMAGE_SIZE, NUM_IMAGES, BATCH_SIZE = 224, 32, 16
+IMAGE_SIZE, NUM_IMAGES, BATCH_SIZE = 224, 32, 4
 FEW, MANY = 64, 512
 
 
