@@ -16,6 +16,7 @@ from raytransfer.models import load_encoder
 from raytransfer.results import ScoringUnit, Storage, scoring_row
 from raytransfer.tracking import Tracker, scoring_record
 from raytransfer.transferability import HingeSums, hinge_sums
+from raytransfer.transferability.freed_memory import kept_freed_memory
 
 
 def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
@@ -101,15 +102,16 @@ def _score_shard(unit: ScoringUnit, images: Images, root: Path, shard: int) -> t
     started = time.monotonic()
     config = unit.study.robustness
     encoder, _ = load_encoder(Storage(root).series(unit.encoder, unit.scheme).path(unit.epoch))
-    sums = hinge_sums(
-        encoder,
-        images,
-        margins=config.margins,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
-        precision=unit.precision,
-        shard=shard,
-        num_shards=config.num_workers,
-    )
+    with kept_freed_memory():
+        sums = hinge_sums(
+            encoder,
+            images,
+            margins=config.margins,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
+            precision=unit.precision,
+            shard=shard,
+            num_shards=config.num_workers,
+        )
     return sums, time.monotonic() - started

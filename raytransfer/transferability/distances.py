@@ -4,7 +4,7 @@ Inner products in float64 are all that cosine, L2 and Pearson need, and large fe
 for the three of them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,21 +77,28 @@ def pair_products(x: Tensor, y: Tensor) -> InnerProducts:
     )
 
 
-def _gram_matrices(query: Tensor, keys: Tensor, *, images: int, entries: int) -> Iterator[Tensor]:
-    """Yield the Gram matrix of each group of images: a row of ones, n queries, n + 1 keys."""
-    buffer = torch.ones(2 * images + 2, entries, dtype=torch.float64, device=query.device)
-    for start in range(0, len(query), images):
-        group = query[start : start + images]
-        group_keys = keys[start : start + images + 1]
-        rows = buffer[: 1 + len(group) + len(group_keys)]
-        gram = rows.new_zeros(len(rows), len(rows))
-        for low in range(0, query.shape[1], entries):
-            block = rows[:, : query.shape[1] - low]
-            high = low + block.shape[1]
-            block[1 : len(group) + 1] = group[:, low:high]
-            block[len(group) + 1 :] = group_keys[:, low:high]
-            gram.addmm_(block, block.T)
-        yield gram
+def _group_products(query: Tensor, keys: Tensor, buffer: Tensor) -> tuple[InnerProducts, InnerProducts]:
+    """Return the inner products of n queries with their n + 1 keys; the buffer holds a block of entries."""
+    n, size = query.shape
+    rows = buffer[: 2 * n + 1]
+    crossed = query.new_zeros(n, n + 1, dtype=torch.float64)
+    norms, sums = (query.new_zeros(len(rows), dtype=torch.float64) for _ in range(2))
+    for low in range(0, size, rows.shape[1]):
+        block = rows[:, : size - low]
+        high = low + block.shape[1]
+        block[:n] = query[:, low:high]
+        block[n:] = keys[:, low:high]
+        crossed.addmm_(block[:n], block[n:].T)
+        norms += torch.linalg.vector_norm(block, dim=1).square_()
+        sums += block.sum(1)
+
+    def paired_with(keys: slice, products: Tensor) -> InnerProducts:
+        return InnerProducts(
+            xx=norms[:n], yy=norms[n:][keys], xy=products, x_sum=sums[:n], y_sum=sums[n:][keys], size=size
+        )
+
+    own = paired_with(slice(0, n), crossed.diagonal())
+    return own, paired_with(slice(1, n + 1), crossed.diagonal(1))
 
 
 def neighbour_products(
@@ -99,8 +106,8 @@ def neighbour_products(
 ) -> tuple[InnerProducts, InnerProducts]:
     """Return the inner products of each query with its own key, and with the next one.
 
-    Blocks of entries are copied to float64 and multiplied with themselves while they are in the cache, so
-    feature maps are read once, and the memory needed does not grow with them.
+    Blocks of entries are copied to float64 and multiplied while they are in the cache, so feature maps are
+    read once, and the memory needed does not grow with them.
 
     Args:
         query: (N, D).
@@ -108,18 +115,18 @@ def neighbour_products(
         images: Images in a block: more waste products that nobody needs, fewer copy more keys twice.
         entries: Entries in a block.
     """
-    own: list[Tensor] = []
-    following: list[Tensor] = []
-    size = query.shape[1]
-    for gram in _gram_matrices(query, keys, images=min(images, len(query)), entries=min(entries, size)):
-        n = len(gram) // 2 - 1
-        sums, norms, queries = gram[0], gram.diagonal(), slice(1, n + 1)
-        for found, paired in ((own, slice(n + 1, 2 * n + 1)), (following, slice(n + 2, 2 * n + 2))):
-            products = gram[queries, paired].diagonal()
-            found.append(torch.stack([norms[queries], norms[paired], products, sums[queries], sums[paired]]))
+    images, entries = min(images, len(query)), min(entries, query.shape[1])
+    buffer = query.new_empty(2 * images + 1, entries, dtype=torch.float64)
+    pairs = [
+        _group_products(query[start : start + images], keys[start : start + images + 1], buffer)
+        for start in range(0, len(query), images)
+    ]
+    own, following = zip(*pairs, strict=True)
+    return _joined(own), _joined(following)
 
-    def joined(parts: list[Tensor]) -> InnerProducts:
-        xx, yy, xy, x_sum, y_sum = torch.cat(parts, dim=1).unbind()
-        return InnerProducts(xx=xx, yy=yy, xy=xy, x_sum=x_sum, y_sum=y_sum, size=size)
 
-    return joined(own), joined(following)
+def _joined(parts: Sequence[InnerProducts]) -> InnerProducts:
+    names = ("xx", "yy", "xy", "x_sum", "y_sum")
+    return InnerProducts(
+        **{name: torch.cat([getattr(part, name) for part in parts]) for name in names}, size=parts[0].size
+    )
