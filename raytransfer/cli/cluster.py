@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
@@ -24,9 +25,12 @@ def check_address(address: str) -> None:
 
 
 @contextmanager
-def cluster(address: str | None, study: StudyConfig) -> Iterator[None]:
-    """Start Ray on this machine, or connect to a cluster, for the length of a `with` block."""
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+def cluster(address: str | None, study: StudyConfig, *, verbose: bool = False) -> Iterator[None]:
+    """Start Ray on this machine, or connect to a cluster, for the length of a `with` block.
+
+    With `verbose`, Ray's log and what workers print is shown.
+    """
+    quiet: dict[str, Any] = {} if verbose else {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
             ray.init(address="local", include_dashboard=False, **quiet)

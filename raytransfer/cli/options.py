@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from raytransfer.config import InputError, StudyConfig, describe, unknown_name
+from raytransfer.terminal import add_terminal_options
 
 PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
 
@@ -53,6 +54,7 @@ def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change a setting, for example --set downstream.epochs=3; repeatable",
     )
+    add_terminal_options(parser)
     return parser
 
 

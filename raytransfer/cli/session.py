@@ -50,6 +50,6 @@ def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[
         arguments.tracking_uri or f"sqlite:///{storage.root}/mlflow.db",
         artifact_root=storage.root / "mlartifacts",
     )
-    with tracker, cluster(arguments.address, study):
+    with tracker, cluster(arguments.address, study, verbose=arguments.verbose):
         output = getattr(arguments, "output", None)
         yield Session(study=study, storage=storage, tracker=tracker, options=arguments, output=output)

@@ -14,12 +14,12 @@ import ray
 import ray.train
 import ray.train.torch
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from tqdm import tqdm
 
 from raytransfer.config import InputError, WorkFailedError, reason
 from raytransfer.data import load_source
 from raytransfer.ray_train.worker import pretraining_worker
 from raytransfer.results import PretrainingUnit, Signal, Storage
+from raytransfer.terminal import progress_bar
 from raytransfer.tracking import Tracker, pretraining_record
 
 
@@ -160,7 +160,7 @@ def _pretrain_one(
     trainer = pretraining_trainer(unit, data, storage, targets={})
     resuming, started = folder.exists(), datetime.now(UTC)
     rows: list[dict[str, Any]] = []
-    with tqdm(total=unit.recipe.epochs, desc=f"pretraining {unit.name}", unit="epoch") as bar:
+    with progress_bar(unit.recipe.epochs, title=f"pretraining {unit.name}", unit="epoch") as bar:
         for _ in _while_fitting(trainer, failed=lambda error: _failure(unit, storage, tracker, error)):
             known = _rows(unit, storage, after=rows[-1]["epoch"] if rows else 0)
             # A series that is made again replaces rows that are there.

@@ -1,6 +1,5 @@
 """The downstream grid: Tune schedules the trials that the ledger lacks."""
 
-import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials
 from raytransfer.ray_tune.trial import ERROR, DownstreamTrial
 from raytransfer.results import DownstreamUnit, Storage, all_seeds_finished, best_seed
+from raytransfer.terminal import SOON, progress
 from raytransfer.tracking import RunRecord, Tracker, downstream_record
 
 
@@ -69,11 +69,12 @@ def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) 
 
 def _publish_missing(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
     """Publish what the ledger has and MLflow has not."""
-    for unit in units:
+    for unit in progress(units, len(units), title="runs in MLflow", unit="run", delay=SOON):
         if not tracker.is_finished("downstream", unit.key):
             for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
                 tracker.publish(downstream_record(unit, storage, row["history"]), wait=True)
-    for unit in {unit.configuration: unit for unit in units}.values():
+    each = {unit.configuration: unit for unit in units}.values()
+    for unit in progress(each, len(each), title="models in MLflow", unit="model", delay=SOON):
         if not any(tracker.has_model("downstream", trial.key) for trial in unit.seeds):
             _publish_best(unit, storage, tracker, wait=True)
 
@@ -118,12 +119,16 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
             name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "downstream"),
             callbacks=[TrackTrials(record, tracker, end=end)],
-            progress_reporter=ProgressBar(len(pending), title="downstream grid", describe=_best),
+            progress_reporter=ProgressBar(
+                len(pending),
+                title="downstream grid",
+                epochs=lambda trial: study.downstream.epochs,
+                describe=_best,
+            ),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=1,
         ),
     )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are returned, with their reason
     failed = []
     for result in tuner.fit():
         if result.error is not None:

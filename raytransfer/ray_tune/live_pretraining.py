@@ -6,7 +6,6 @@ command has trained as far as the rule wants is not trained again. Workers do no
 they train on until they are stopped, seconds later, and what they finish meanwhile is in the ledger too.
 """
 
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -155,11 +154,10 @@ def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
 
 
 def _describe(trials: Sequence[Trial]) -> str:
-    """Return where the running pretrainings are."""
+    """Return where the running pretrainings are: epoch and robustness."""
     running = [t for t in trials if t.status == Trial.RUNNING and "epoch" in t.last_result]
     return ", ".join(
-        f"{t.config['pretraining']['name']} epoch {t.last_result['epoch']} "
-        f"robustness {t.last_result[METRIC]:.3f}"
+        f"{t.config['pretraining']['name']} {t.last_result['epoch']}: {t.last_result[METRIC]:.3f}"
         for t in running
     )
 
@@ -218,11 +216,15 @@ def _tune(
             storage_path=str(folder.parent),
             stop=None if scheduler is None else RobustnessStopper(make_rule, folder=folder / FOLDER),
             callbacks=[FreeWorkers(), TrackTrials(record, tracker)],
-            progress_reporter=ProgressBar(len(pending), title="pretraining", describe=_describe),
+            progress_reporter=ProgressBar(
+                len(pending),
+                title="pretraining",
+                epochs=lambda trial: pending[trial.config["pretraining"]["key"]].recipe.epochs,
+                describe=_describe,
+            ),
             verbose=1,
         ),
     )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are returned, with their reason
     failed = {}
     results = tuner.fit()
     for result in results:

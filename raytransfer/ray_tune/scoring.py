@@ -8,12 +8,12 @@ from pathlib import Path
 
 import ray
 import torch
-from tqdm import tqdm
 
 from raytransfer.config import WorkFailedError, reason
 from raytransfer.data import Images, load_target
 from raytransfer.models import load_encoder
 from raytransfer.results import ScoringUnit, Storage, scoring_row
+from raytransfer.terminal import SOON, progress, progress_bar
 from raytransfer.tracking import Tracker, scoring_record
 from raytransfer.transferability import HingeSums, hinge_sums
 
@@ -35,7 +35,7 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
     failed = _score(pending, storage, tracker, num_done=len(units) - len(pending)) if pending else []
     if failed:
         raise WorkFailedError(f"scoring failed: {'; '.join(failed)}")
-    for unit in units:
+    for unit in progress(units, len(units), title="runs in MLflow", unit="run", delay=SOON):
         if not tracker.is_finished("robustness", unit.key):
             _publish(unit, storage, tracker, wait=True)
 
@@ -64,7 +64,7 @@ def _score(pending: list[ScoringUnit], storage: Storage, tracker: Tracker, *, nu
         for shard in range(shards)
     }
     total = num_done + len(pending)
-    with tqdm(total=total, initial=num_done, desc="scoring", unit="ckpt") as bar:
+    with progress_bar(total, initial=num_done, title="scoring", unit="ckpt") as bar:
         while running:
             (done,), _ = ray.wait(list(running), num_returns=1)
             scoring, shard = running.pop(done)

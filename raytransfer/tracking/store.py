@@ -114,8 +114,6 @@ class RunStore:
         self._parents: dict[str, str] = {}
         self._uncertain: set[tuple[str, str]] = set()
         self._origin, self._session = _origin(), uuid.uuid4().hex
-        for chatty in ("alembic", "mlflow.store.db.utils"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
         try:
             self._client = MlflowClient(tracking_uri=uri)
             self._client.search_experiments(max_results=1)
