@@ -83,7 +83,10 @@ def main(
         if published is not None:
             make_output(arguments.output)
         with open_session(arguments, study) as session:
-            return experiment(session)
+            code = experiment(session)
+            if code:
+                session.tracker.command_failed()
+            return code
 
     return _reported(work)
 

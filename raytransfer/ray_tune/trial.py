@@ -22,6 +22,7 @@ from raytransfer.results import (
     write_json,
 )
 from raytransfer.training.downstream import DownstreamTraining
+from raytransfer.training.gpu_metrics import gpu_metrics
 from raytransfer.training.learning_curves import draw_learning_curves
 from raytransfer.training.predictions import best_median_worst, draw_predictions
 
@@ -62,14 +63,15 @@ class TrialRun:
         )
 
     def step(self) -> dict[str, Any]:
-        """Train and test for one epoch; return its metrics, "epoch" and "done"."""
-        metrics = {**self._training.train_epoch(), **self._training.evaluate()}
+        """Train and test for one epoch; return its metrics, those of its GPU, "epoch" and "done"."""
+        with gpu_metrics(self._training.device) as system:
+            metrics = {**self._training.train_epoch(), **self._training.evaluate()}
         result = {"epoch": self._training.epoch, **metrics}
         self._history.append(result)
         done = self._training.epoch >= self._unit.study.downstream.epochs
         if done:
             self._finish(metrics)
-        return {**result, "done": done}
+        return {**result, **system, "done": done}
 
     def _finish(self, metrics: dict[str, float]) -> None:
         unit, test = self._unit, self._data.test

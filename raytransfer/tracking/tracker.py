@@ -13,6 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 from types import TracebackType
 
+from raytransfer.config import reason
+from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import RunRecord, Status, Update
 from raytransfer.tracking.store import RunStore
 from raytransfer.tracking.writer import Writer
@@ -27,7 +29,7 @@ class Tracker:
     """Shows the runs of a study in MLflow.
 
     As a context manager it closes itself: the command's own runs, one per experiment, above those of the
-    units, end as finished, failed (an exception) or killed (Ctrl-C).
+    units, end as finished, failed (an exception, or `command_failed`) or killed (Ctrl-C).
 
     Args:
         uri: MLflow tracking URI.
@@ -44,7 +46,10 @@ class Tracker:
         # MLflow's stores make thousands of objects per batch; without the libraries' millions the collector
         # is a third of the time of writing cheaper.
         gc.freeze()
-        self._writer = Writer(f"MLflow at {uri}", self._store.deliver)
+        self._writer = Writer(
+            f"MLflow at {uri}", self._store.deliver, beat=self._store.beat, seconds=BEAT_SECONDS
+        )
+        self._failed = False
 
     def is_finished(self, kind: str, key: str) -> bool:
         """Return whether a unit's run is complete in MLflow, or about to be."""
@@ -93,14 +98,19 @@ class Tracker:
         """Wait for MLflow until it has everything, does not answer, or the time is over; return the first."""
         return self._writer.flush(seconds) == 0
 
-    def close(self, status: Status = "FINISHED", *, seconds: float = FLUSH_SECONDS) -> None:
+    def command_failed(self) -> None:
+        """Let the command's runs end as failed, although no exception leaves the `with` block."""
+        self._failed = True
+
+    def close(self, status: Status = "FINISHED", why: str = "", *, seconds: float = FLUSH_SECONDS) -> None:
         """Flush, and end the command's runs; units it leaves unfinished are marked as killed.
 
         Args:
             status: How the command ended.
+            why: Why it failed or was stopped.
             seconds: How long to wait at most; what MLflow has not got by then, the next command delivers.
         """
-        missed = self._writer.close(seconds, lambda: self._store.close(status))
+        missed = self._writer.close(seconds, lambda: self._store.close(status, why))
         if missed:
             _log.warning("MLflow at %s missed %d runs: the next command delivers them", self.uri, missed)
 
@@ -115,9 +125,9 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self.close()
+            self.close("FAILED" if self._failed else "FINISHED")
         else:
-            self.close("FAILED" if isinstance(error, Exception) else "KILLED")
+            self.close("FAILED" if isinstance(error, Exception) else "KILLED", reason(error))
 
     def ui_hint(self) -> tuple[str | None, str]:
         """Return (command that opens the UI or None where a server runs already, link to the trials).

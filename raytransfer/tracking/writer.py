@@ -32,15 +32,28 @@ class Writer(Generic[Item]):
     - A store that is down is tried again after pauses that grow to half a minute; the item keeps its place
       unless a newer one came. It is said once per outage.
     - An item that the store refuses is said and not tried again, nor are later ones of its key.
+    - Every so many seconds `beat` is called, however much waits; where it fails, the next one is due then.
 
     Args:
         store: What people call where items go.
         deliver: Writes an item; raises StoreDownError or UndeliverableError. Runs in the thread.
+        beat: Says in the store that this process is alive; raises StoreDownError. Runs in the thread.
+        seconds: Between two beats.
         size: See above.
     """
 
-    def __init__(self, store: str, deliver: Callable[[Item], None], *, size: int = SIZE) -> None:
+    def __init__(
+        self,
+        store: str,
+        deliver: Callable[[Item], None],
+        *,
+        beat: Callable[[], None],
+        seconds: float,
+        size: int = SIZE,
+    ) -> None:
         self._store, self._deliver, self._size = store, deliver, size
+        self._beat, self._beat_seconds = beat, seconds
+        self._next_beat = time.monotonic() + seconds
         self._waiting: dict[Hashable, Item] = {}
         self._writing: tuple[Hashable, Item] | None = None
         self._missed: set[Hashable] = set()
@@ -120,11 +133,15 @@ class Writer(Generic[Item]):
         pause = INTERVAL_SECONDS
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                self._changed.wait_for(lambda: self._hurry or self._closed, timeout=pause)
+                left = max(0.0, self._next_beat - time.monotonic())
+                if self._changed.wait_for(lambda: self._waiting or self._closed, timeout=left):
+                    self._changed.wait_for(lambda: self._hurry or self._closed, timeout=pause)
                 if self._closed:
                     break
                 keys = list(self._waiting)
+            if time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + self._beat_seconds
+                self._call(self._beat)
             delivered = all(map(self._write, keys))
             pause = INTERVAL_SECONDS if delivered else min(2 * pause, LONGEST_PAUSE_SECONDS)
         if self._last is not None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +17,10 @@ NOWHERE = Path("/nowhere")
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One store for the module: making its tables takes seconds."""
+def database(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One store for the module."""
     folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(empty_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder}/mlflow.db"
     with _tracker(uri, folder / "artifacts"):
         return uri
@@ -103,6 +105,17 @@ def test_a_command_has_one_parent_per_experiment(
     assert "raytransfer.key" not in parent.data.tags
     (other,) = _runs(database, keys[0], kind="robustness")
     assert other.data.tags["mlflow.parentRunId"] not in parents
+    why = {"FAILED": ("failure", "ValueError"), "KILLED": ("stopped", "KeyboardInterrupt")}
+    assert status == "FINISHED" or parent.data.tags[f"raytransfer.{why[status][0]}"] == why[status][1]
+
+
+def test_a_command_that_says_so_has_failed(database: str) -> None:
+    with _tracker(database) as tracker:
+        tracker.publish(_record("of a failed command", 1))
+        tracker.command_failed()
+    (run,) = _runs(database, "of a failed command")
+    parent = MlflowClient(database).get_run(run.data.tags["mlflow.parentRunId"])
+    assert (run.info.status, parent.info.status) == ("FINISHED", "FAILED")
 
 
 def test_publishing_again_changes_nothing(database: str) -> None:
@@ -196,7 +209,8 @@ def test_a_store_that_is_none_is_said(uri: str) -> None:
         Tracker(uri, artifact_root=NOWHERE)
 
 
-def test_a_deleted_experiment_is_said(tmp_path: Path) -> None:
+def test_a_deleted_experiment_is_said(empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     _tracker(uri).close()
     client = MlflowClient(uri)
