@@ -188,6 +188,9 @@ class RunStore:
             UndeliverableError: MLflow does not take this.
         """
         with _explained(update.record.name):
+            if not update.record.key:
+                self._log_artifacts(self._parent(update.record.kind), update.record)
+                return
             run = self._run(update.record)
             if run.status != "FINISHED":
                 self._write(run, update)
@@ -279,12 +282,15 @@ class RunStore:
             with tempfile.TemporaryDirectory() as folder:
                 _write_documents(record, Path(folder))
                 self._client.log_artifacts(run.run_id, folder)
-            for path, folder in record.artifacts.items():
-                if path.is_dir():
-                    self._client.log_artifacts(run.run_id, str(path), folder)
-                elif path.exists():
-                    self._client.log_artifact(run.run_id, str(path), folder)
+            self._log_artifacts(run.run_id, record)
             self._end(run, update.status, update.reason)
+
+    def _log_artifacts(self, run_id: str, record: RunRecord) -> None:
+        for path, folder in record.artifacts.items():
+            if path.is_dir():
+                self._client.log_artifacts(run_id, str(path), folder)
+            elif path.exists():
+                self._client.log_artifact(run_id, str(path), folder)
 
     def _log_metrics(self, run: _Run, update: Update) -> None:
         record, last = update.record, run.last_steps if run.last_steps is not None else {}

@@ -10,6 +10,7 @@ import gc
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -86,6 +87,18 @@ class Tracker:
     def stop(self, record: RunRecord, reason: str) -> None:
         """Bring a unit's run up to date and end it as stopped, saying why; as `fail`."""
         self._hand_over(record, "KILLED", reason)
+
+    def attach(self, kind: str, artifacts: Mapping[Path, str]) -> None:
+        """Log files to the command's own run in an experiment.
+
+        Args:
+            kind: Which experiment.
+            artifacts: Local file or folder -> folder among the run's artifacts, "" for the top.
+        """
+        own = RunRecord(
+            kind=kind, key="", name="the command", params={}, epochs={}, documents={}, artifacts=artifacts
+        )
+        self._hand_over(own, "FINISHED")
 
     def _hand_over(self, record: RunRecord, status: Status, reason: str = "", *, wait: bool = False) -> bool:
         now, times = int(time.time() * 1000), self._times[record.kind, record.key]

@@ -45,6 +45,11 @@ def _runs(uri: str, key: str, kind: str = "downstream") -> list:
     return client.search_runs([experiment.experiment_id], f"tags.`raytransfer.key` = '{key}'")
 
 
+def _all_runs(uri: str) -> list:
+    client = MlflowClient(uri)
+    return client.search_runs([client.get_experiment_by_name("raytransfer-downstream").experiment_id])
+
+
 def _steps(uri: str, run_id: str) -> list[int]:
     return [metric.step for metric in MlflowClient(uri).get_metric_history(run_id, "test/dice")]
 
@@ -166,6 +171,22 @@ def test_a_run_that_ended_early_says_why_and_can_go_on(
     (run,) = _runs(database, end)
     assert (run.info.status, tag in run.data.tags) == ("FINISHED", False)
     assert _steps(database, run.info.run_id) == [1, 2]
+
+
+def test_files_of_the_command_itself_are_in_its_own_run(database: str, tmp_path: Path) -> None:
+    page, tables = tmp_path / "report.html", tmp_path / "tables"
+    page.write_text("<p>")
+    tables.mkdir()
+    (tables / "a.csv").touch()
+    before = {run.info.run_id for run in _all_runs(database)}
+    with _tracker(database) as tracker:
+        tracker.attach("downstream", {page: "", tables: "tables", tmp_path / "none": ""})
+    (own,) = [run for run in _all_runs(database) if run.info.run_id not in before]
+    assert own.info.status == "FINISHED"
+    assert {"mlflow.parentRunId", "raytransfer.key"}.isdisjoint(own.data.tags), "no trial"
+    client = MlflowClient(database)
+    assert [f.path for f in client.list_artifacts(own.info.run_id)] == ["report.html", "tables"]
+    assert [f.path for f in client.list_artifacts(own.info.run_id, "tables")] == ["tables/a.csv"]
 
 
 def test_undefined_metrics_are_left_out(database: str) -> None:
