@@ -15,7 +15,8 @@ from raytransfer.models import load_encoder
 from raytransfer.results import ScoringUnit, Storage, scoring_row
 from raytransfer.terminal import SOON, progress, progress_bar
 from raytransfer.tracking import Tracker, scoring_record
-from raytransfer.transferability import HingeSums, hinge_sums
+from raytransfer.training.live_scoring import share_of_sums
+from raytransfer.transferability import HingeSums
 
 
 def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
@@ -101,14 +102,12 @@ def _score_shard(unit: ScoringUnit, images: Images, root: Path, shard: int) -> t
     started = time.monotonic()
     config = unit.study.robustness
     encoder, _ = load_encoder(Storage(root).series(unit.encoder, unit.scheme).path(unit.epoch))
-    sums = hinge_sums(
+    sums = share_of_sums(
         encoder,
         images,
-        margins=config.margins,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
+        config,
         precision=unit.precision,
+        device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
         shard=shard,
         num_shards=config.num_workers,
     )
