@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from raytransfer.config import InputError
-from raytransfer.data.prepared import PREPARERS, prepare
+from raytransfer.data.prepared import PREPARERS, prepare, prepared_path
 from raytransfer.terminal import add_terminal_options, say_error, terminal
 
 _log = logging.getLogger(f"raytransfer.{__name__}")
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
             report = prepare(
                 args.dataset,
                 args.source,
-                args.data_root / (args.name or args.dataset),
+                prepared_path(args.name or args.dataset, args.data_root),
                 image_size=args.image_size,
                 reference=args.reference,
                 modality=args.modality,

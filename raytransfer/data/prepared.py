@@ -14,6 +14,7 @@ the same bytes and takes the old folder's place. Two preparations with equal `fi
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -103,6 +104,18 @@ def _settings(name: str, **options: Any) -> tuple[Preparer, PrepareSettings]:
     if settings.class_names is not None and not 2 <= len(settings.class_names) <= 256:
         raise InputError(f"class_names must be 2 to 256 names, got {settings.class_names!r}")
     return preparer, settings
+
+
+def prepared_path(name: str, data_root: str | os.PathLike[str]) -> Path:
+    """Return the folder of a prepared data set.
+
+    Raises:
+        InputError: The name is not one: it could lead out of `data_root`.
+    """
+    word = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+    if not re.fullmatch(rf"{word}(/{word})?", name):
+        raise InputError(f"a target dataset's name must be letters, digits and ._- only, got {name!r}")
+    return Path(data_root).expanduser() / name
 
 
 def prepare(
