@@ -76,6 +76,11 @@ def add_working_options(parser: argparse.ArgumentParser, *, can_plan: bool) -> N
         default=True,
         help="go on from what the storage path holds, or insist on an empty one (default: --resume)",
     )
+    add(
+        "--retry-failed",
+        action="store_true",
+        help="run what failed before, and nothing else; without it, that is left out",
+    )
     if can_plan:
         add("--dry-run", action="store_true", help="list what would be done and what it costs, and stop")
 

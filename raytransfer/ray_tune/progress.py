@@ -11,6 +11,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 from tqdm import tqdm
 
+from raytransfer.ray_tune.failed_trials import FAILED
 from raytransfer.terminal import progress_bar
 
 CLOCK_SECONDS = 5.0
@@ -55,7 +56,7 @@ class ProgressBar(tune.ProgressReporter):
         """Draw the bar."""
         if self._bar is None:
             self._bar = progress_bar(self._total, title=self._title, unit="trial")
-        failed = sum(trial.status == Trial.ERROR for trial in trials)
+        failed = sum(trial.status == Trial.ERROR or FAILED in trial.last_result for trial in trials)
         notes = [self._describe(trials), f"{failed} failed" if failed else ""]
         self._bar.set_postfix_str(", ".join(filter(None, notes)), refresh=False)
         shares = round(sum(map(self._share, trials)), 1)

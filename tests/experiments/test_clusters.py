@@ -20,9 +20,9 @@ def _fields(*required: str, **properties: Any) -> dict[str, Any]:
 TEXT, COUNT, SWITCH = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
 TEXTS = {"type": "object", "additionalProperties": TEXT}
 POD = {"type": "object", "required": ["spec"], "properties": {"spec": {"required": ["containers"]}}}
-# Fields of a RayCluster's spec, as in KubeRay's definition of it (at 017710c of ray-project/kuberay,
-# helm-chart/kuberay-operator/crds/ray.io_rayclusters.yaml) and its types (raycluster_types.go); some that no file
-# here could want are left out, and of the pod templates, which are Kubernetes's, all but the containers.
+# Fields of a RayCluster's spec, as KubeRay's definition (helm-chart/kuberay-operator/crds, at 017710c) and
+# types (raycluster_types.go) have them, without some that nothing here could want; of the pod templates, which are
+# Kubernetes's, only that they have containers.
 RAY_CLUSTER = _fields(
     "headGroupSpec",
     authOptions=_fields(mode={"enum": ["disabled", "token"]}, enableK8sTokenAuth=SWITCH),
