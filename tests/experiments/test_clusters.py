@@ -21,8 +21,8 @@ TEXT, COUNT, SWITCH = {"type": "string"}, {"type": "integer", "minimum": 0}, {"t
 TEXTS = {"type": "object", "additionalProperties": TEXT}
 POD = {"type": "object", "required": ["spec"], "properties": {"spec": {"required": ["containers"]}}}
 # Fields of a RayCluster's spec, as KubeRay's definition (helm-chart/kuberay-operator/crds, at 017710c) and
-# types (raycluster_types.go) have them, without some that nothing here could want; of the pod templates, which are
-# Kubernetes's, only that they have containers.
+# types (raycluster_types.go) have them, without some that nothing here could want; of the pod templates,
+# which are Kubernetes's, only that they have containers.
 RAY_CLUSTER = _fields(
     "headGroupSpec",
     authOptions=_fields(mode={"enum": ["disabled", "token"]}, enableK8sTokenAuth=SWITCH),
