@@ -1,12 +1,10 @@
 """Commands that were killed: the next command closes their runs, and leaves those of commands that run."""
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,20 +14,7 @@ from mlflow import MlflowClient
 from raytransfer.tracking import RunRecord, Tracker, liveness, tracker
 from raytransfer.tracking.liveness import ALIVE_TAG, PROCESS_TAG, is_gone, signs_of_life, this_process
 
-COMMAND = """
-import sys, time
-from pathlib import Path
-from raytransfer.tracking import RunRecord, Tracker
-track = Tracker(sys.argv[1], artifact_root=Path(sys.argv[2]))
-epochs = {1: {"test/dice": 0.1}}
-for finished in (True, False):
-    key = f"killed-{finished}"
-    record = RunRecord(kind="downstream", key=key, name=key, params={}, epochs=epochs, documents={})
-    track.publish(record, finished=finished)
-track.flush()
-print("published", flush=True)
-time.sleep(600)
-"""
+HOST, NAMESPACE, PID, STARTED = this_process().split()
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +27,21 @@ def database(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> str
 
 
 @pytest.fixture
-def command(database: str, tmp_path: Path, project: Path) -> Iterator[subprocess.Popen]:
-    """Another command on the same store, that has published and goes on."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND, database, str(tmp_path)],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "published\n"
+def process() -> Iterator[subprocess.Popen]:
+    """A process that can be killed."""
+    process = subprocess.Popen(["sleep", "600"])
     yield process
     process.kill()
     process.wait()
+
+
+def _identity(pid: int) -> str:
+    return f"{HOST} {NAMESPACE} {pid} {liveness._started(str(pid))}"
+
+
+def _record(key: str, epochs: int) -> RunRecord:
+    reported = {epoch: {"test/dice": epoch / 10} for epoch in range(1, epochs + 1)}
+    return RunRecord(kind="downstream", key=key, name=key, params={}, epochs=reported, documents={})
 
 
 def _status(uri: str) -> dict[str, tuple[str, str | None]]:
@@ -70,7 +57,16 @@ def _status(uri: str) -> dict[str, tuple[str, str | None]]:
     }  # fmt: skip
 
 
-def test_only_what_a_killed_command_left_is_closed(database: str, command: subprocess.Popen) -> None:
+def test_only_what_a_killed_command_left_is_closed(
+    database: str, process: subprocess.Popen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(liveness, "this_process", lambda: _identity(process.pid))
+        command = Tracker(database, artifact_root=Path("/nowhere"))
+        for finished in (True, False):
+            key = f"killed-{finished}"
+            command.publish(_record(key, 1), finished=finished)
+        assert command.flush()
     running = {
         "command": ("RUNNING", None),
         "killed-True": ("FINISHED", None),
@@ -78,9 +74,9 @@ def test_only_what_a_killed_command_left_is_closed(database: str, command: subpr
     }
     with Tracker(database, artifact_root=Path("/nowhere")):
         assert _status(database) == running, "a command that runs is left alone"
-    os.kill(command.pid, signal.SIGKILL)
+    process.kill()
     deadline = time.monotonic() + 10
-    while (Path(f"/proc/{command.pid}/stat")).read_text().rpartition(")")[2].split()[0] != "Z":
+    while (Path(f"/proc/{process.pid}/stat")).read_text().rpartition(")")[2].split()[0] != "Z":
         assert time.monotonic() < deadline
         time.sleep(0.01)
     with Tracker(database, artifact_root=Path("/nowhere")) as track:
@@ -91,19 +87,12 @@ def test_only_what_a_killed_command_left_is_closed(database: str, command: subpr
                 "KILLED", "the command ended before it was complete; the same command goes on with it"
             ),
         }  # fmt: skip
-        record = RunRecord(
-            kind="downstream", key="killed-False", name="again", params={}, documents={},
-            epochs={1: {"test/dice": 0.1}, 2: {"test/dice": 0.2}},
-        )  # fmt: skip
-        track.publish(record)
+        track.publish(_record("killed-False", 2))
     assert _status(database)["killed-False"] == ("FINISHED", None)
 
 
 def _ago(seconds: float) -> str:
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="seconds")
-
-
-HOST, NAMESPACE, PID, STARTED = this_process().split()
 
 
 @pytest.mark.parametrize(
@@ -136,8 +125,7 @@ def test_a_command_that_was_only_cut_off_opens_its_run_again(
     old = {PROCESS_TAG: "another-host pid:[1] 1 1", ALIVE_TAG: _ago(1000)}
     client = MlflowClient(database)
     with Tracker(database, artifact_root=Path("/nowhere")) as cut_off:
-        record = RunRecord(kind="robustness", key="cut", name="cut", params={}, epochs={}, documents={})
-        cut_off.publish(record, finished=False)
+        cut_off.publish(replace(_record("cut", 0), kind="robustness"), finished=False)
         assert cut_off.flush()
         experiment = client.get_experiment_by_name("raytransfer-robustness").experiment_id
         (parent,) = client.search_runs([experiment], "tags.`raytransfer.session` != ''")
