@@ -10,11 +10,15 @@ import gc
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from tqdm import tqdm
+
 from raytransfer.config import reason
+from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import RunRecord, Status, Update
 from raytransfer.tracking.store import RunStore
@@ -24,6 +28,27 @@ FLUSH_SECONDS = 60.0
 BEST_FIRST = "orderByKey=metrics.%60summary%2Ffinal_dice%60&orderByAsc=false"
 
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _countdown() -> Iterator[Callable[[int], None]]:
+    """Give what shows how many runs are left, where that takes long."""
+    bars: list[tqdm] = []
+    most = 0
+
+    def tell(left: int) -> None:
+        nonlocal most
+        most = max(most, left)
+        if not bars:
+            bars.append(progress_bar(left, title="runs to MLflow", unit="run", delay=SOON))
+        bars[0].total = most
+        bars[0].update(most - left - bars[0].n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars:
+            bar.close()
 
 
 class Tracker:
@@ -123,7 +148,8 @@ class Tracker:
             why: Why it failed or was stopped.
             seconds: How long to wait at most; what MLflow has not got by then, the next command delivers.
         """
-        missed = self._writer.close(seconds, lambda: self._store.close(status, why))
+        with _countdown() as tell:
+            missed = self._writer.close(seconds, lambda: self._store.close(status, why), tell=tell)
         if missed:
             _log.warning("MLflow at %s missed %d runs: the next command delivers them", self.uri, missed)
 

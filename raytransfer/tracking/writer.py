@@ -99,8 +99,12 @@ class Writer(Generic[Item]):
     def _undelivered(self) -> int:
         return len(self._waiting) + (self._writing is not None)
 
-    def flush(self, seconds: float) -> int:
+    def flush(self, seconds: float, *, tell: Callable[[int], None] = lambda left: None) -> int:
         """Wait until everything is delivered, the store is down or the time is over.
+
+        Args:
+            seconds: How long to wait at most.
+            tell: Told how many items are left, whenever that may have changed.
 
         Returns:
             The number of keys whose newest item is not delivered.
@@ -110,17 +114,21 @@ class Writer(Generic[Item]):
             self._hurry, self._down = True, False  # one more attempt
             self._changed.notify_all()
             while self._undelivered and not self._down and (left := deadline - time.monotonic()) > 0:
+                tell(self._undelivered)
                 self._changed.wait(left)
+            tell(self._undelivered)
             self._hurry = False
             undelivered = {*self._waiting, *self._missed, *self._refused}
             if self._writing is not None:
                 undelivered.add(self._writing[0])
             return len(undelivered)
 
-    def close(self, seconds: float, last: Callable[[], None]) -> int:
-        """Flush, and where all was delivered call `last` in the thread; `seconds` and returns as `flush`."""
+    def close(
+        self, seconds: float, last: Callable[[], None], *, tell: Callable[[int], None] = lambda left: None
+    ) -> int:
+        """Flush, and where all was delivered call `last` in the thread; the others and returns as `flush`."""
         deadline = time.monotonic() + seconds
-        undelivered = self.flush(seconds)
+        undelivered = self.flush(seconds, tell=tell)
         with self._changed:
             self._last = None if self._undelivered else last
             self._closed = True
