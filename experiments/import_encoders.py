@@ -21,6 +21,7 @@ from raytransfer.models import (
     save_encoder,
 )
 from raytransfer.results import Storage
+from raytransfer.terminal import add_terminal_options, say_error, terminal
 from raytransfer.training.seeding import seeded
 
 
@@ -46,16 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         "files", nargs="+", type=Path, metavar="FILE",
         help="<encoder>_<scheme>_pretraining_checkpoint_epoch_<n>.pt, under their public names",
     )  # fmt: skip
+    add_terminal_options(parser)
     arguments = parser.parse_args(argv)
     try:
         storage = Storage(arguments.storage_path)
         storage.check()
-        for file in arguments.files:
-            folder = import_public_encoder(file, storage.root)
-            _add_untrained(CheckpointSeries(folder.parent), folder, seed=arguments.seed)
-            print(f"{file.name} -> {folder}")
+        with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
+            for file in arguments.files:
+                folder = import_public_encoder(file, storage.root)
+                _add_untrained(CheckpointSeries(folder.parent), folder, seed=arguments.seed)
+                print(f"{file.name} -> {folder}")
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error))
         return 2
     return 0
 

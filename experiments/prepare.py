@@ -9,11 +9,15 @@ Result:   <data-root>/<dataset>/ with arrays and prepared.json, and the counts o
 """
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
 from raytransfer.config import InputError
-from raytransfer.data.prepared import PREPARERS, prepare
+from raytransfer.data.prepared import PREPARERS, prepare, prepared_path
+from raytransfer.terminal import add_terminal_options, say_error, terminal
+
+_log = logging.getLogger(f"raytransfer.{__name__}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seed", type=int, default=0, metavar="N", help="of the split (msd, folder), default: 0"
     )
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="names of the labels 0, 1, ... (folder)")
+    add_terminal_options(parser)
     return parser
 
 
@@ -50,23 +55,23 @@ def main(arguments: list[str] | None = None) -> int:
     """Prepare one data set; return the exit code."""
     args = _parser().parse_args(arguments)
     try:
-        report = prepare(
-            args.dataset,
-            args.source,
-            args.data_root / (args.name or args.dataset),
-            image_size=args.image_size,
-            reference=args.reference,
-            modality=args.modality,
-            test_share=args.test_share,
-            seed=args.seed,
-            class_names=tuple(args.classes) if args.classes else None,
-            progress=True,
-        )
+        with terminal(quiet=args.quiet, verbose=args.verbose):
+            report = prepare(
+                args.dataset,
+                args.source,
+                prepared_path(args.name or args.dataset, args.data_root),
+                image_size=args.image_size,
+                reference=args.reference,
+                modality=args.modality,
+                test_share=args.test_share,
+                seed=args.seed,
+                class_names=tuple(args.classes) if args.classes else None,
+            )
+            for warning in report.warnings:
+                _log.warning(warning)
     except (InputError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say_error(str(error))
         return 2
-    for warning in report.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
     for split, counts in report.counts.items():
         print(f"{report.name} {split}: {', '.join(f'{count} {unit}' for unit, count in counts.items())}")
     print(f"written: {report.path} (fingerprint {report.fingerprint[:10]})")

@@ -26,6 +26,7 @@ from typing import NamedTuple
 from presets import PRESETS
 
 from raytransfer.cli import Records, main_on_records
+from raytransfer.config import InputError
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
 from raytransfer.report import (
     JudgeFactory,
@@ -107,6 +108,8 @@ def replayed(records: Records, rules: Sequence[str] = (), workers: int = 4) -> R
 
 def experiment(records: Records) -> int:
     """Replay, print the table, write the files."""
+    if not records.curves:
+        raise InputError(f"no curve is complete that could be replayed: {records.fill}")
     workers = records.options.workers
     ratings, line, unit = replayed(records, records.options.rule or (), workers)
     pretrainings = {(curve.encoder, curve.scheme) for curve in records.curves}

@@ -7,14 +7,14 @@ Command:  python experiments/report.py --preset demo --output DIR     (a study t
 Cost:     seconds; runs nothing, starts no Ray.
 Result:   DIR/report.html, one page that needs nothing else; DIR/tables/*.csv; DIR/figures/*.svg, each with
           what it draws as CSV. What a study lacks is shown as missing, with the command that fills it.
-          Where the study has an MLflow database, a run named report holds the same files.
+          Where the study has an MLflow database, the command's run beside the trials holds the same files.
 """
 
 import argparse
 import shlex
 import sys
 import time
-from contextlib import closing
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,15 +22,16 @@ from presets import PRESETS
 from replay import replayed
 
 from raytransfer.cli import Records, main_on_records
-from raytransfer.config import InputError, digest
+from raytransfer.config import InputError
 from raytransfer.report import choices, measured
 from raytransfer.report.advice import advise
 from raytransfer.report.cells import performance
 from raytransfer.report.gaps import gaps, missing_lines
-from raytransfer.report.page import write_page
+from raytransfer.report.page import Section, write_page
 from raytransfer.report.thesis import looks_ahead
 from raytransfer.results import Signal, git_sha
-from raytransfer.tracking import RunRecord, Tracker
+from raytransfer.terminal import SOON, progress
+from raytransfer.tracking import Tracker
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,25 +44,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def show_in_mlflow(records: Records, page: Path) -> None:
-    """Log the report into an MLflow run of its own, beside the trials it is about."""
+    """Log the report into this command's MLflow run, beside the trials it is about."""
     folder = page.parent if records.storage is None else records.storage.root
     uri = records.options.tracking_uri
     if uri is None:
         if records.storage is None or not (folder / "mlflow.db").exists():
             return
         uri = f"sqlite:///{folder}/mlflow.db"
-    record = RunRecord(
-        kind="downstream",
-        key=f"report-{digest(page.read_text())}",
-        name="report",
-        params={},
-        epochs={},
-        documents={},
-        artifacts={page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"},
-    )
+    files = {page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"}
     try:
-        with closing(Tracker(uri, artifact_root=folder / "mlartifacts")) as tracker:
-            tracker.publish(record)
+        with Tracker(uri, artifact_root=folder / "mlartifacts") as tracker:
+            tracker.attach("downstream", files)
     except InputError as error:
         print(f"not shown in MLflow: {error}", file=sys.stderr)
 
@@ -77,21 +70,26 @@ def experiment(records: Records) -> int:
     if lacking:
         raise InputError(f"no scores {signal} of {lacking[0].encoder} on {lacking[0].dataset}")
     rows, answers = performance(records.trials, records.expected), advise(found, signal)
-    ratings, line, unit = replayed(records)
-    sections = [
-        choices.answer_section(answers, rows),
-        measured.performance_section(rows),
-        choices.indicator_section(found, rows, answers, signal, published=published),
-        choices.stopping_section(ratings, line, unit),
-        choices.parameter_section(found, rows),
-        measured.pretraining_section(records.pretraining, records.trials),
-        measured.metric_section(records.trials),
-    ]
-    name = "the thesis’s published tables" if records.storage is None else f"the study {records.storage.root}"
     trainings = records.trials.num_rows - records.trials["dice"].null_count
+    parts: list[Callable[[], Section | None]] = [
+        lambda: measured.performance_section(rows),
+        lambda: measured.pretraining_section(records.pretraining, records.trials),
+        *([lambda: measured.metric_section(records.trials)] if trainings else []),
+    ]
+    if found:
+        parts[:1] = [
+            lambda: choices.answer_section(answers, rows),
+            *parts[:1],
+            lambda: choices.indicator_section(found, rows, answers, signal, published=published),
+            lambda: choices.stopping_section(*replayed(records)),
+            lambda: choices.parameter_section(found, rows),
+        ]
+    each = progress(parts, len(parts), title="report", unit="section", delay=SOON)
+    sections = [section for section in (part() for part in each) if section is not None]
+    name = "the thesis’s published tables" if records.storage is None else f"the study {records.storage.root}"
     page = write_page(
         records.output,
-        [section for section in sections if section is not None],
+        sections,
         title="Which checkpoint should be transferred?",
         subtitle=f"From {name}: {trainings:,} downstream trainings, {len(found)} complete configurations of "
         f"{len(records.expected)} (dataset, model, scheme and mode).",
@@ -111,7 +109,7 @@ def experiment(records: Records) -> int:
             "Eötvös Loránd University, 2024 (also arXiv:2410.18677)",
         },
     )
-    print(answers.headline, answers.robustness, sep="\n")
+    print(*filter(None, (answers.headline, answers.robustness)), sep="\n")
     print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - start:.1f} s)")
     show_in_mlflow(records, page)
     return 0

@@ -20,15 +20,18 @@ way must be compared on other data.
 import argparse
 import sys
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from presets import PRESETS
 from pretrain import run as pretrain
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from tabulate import tabulate
 
 from raytransfer.cli import Session, main, read_by
 from raytransfer.config import InputError
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler
+from raytransfer.ray_tune.named_schedulers import EPOCHS, asha
 from raytransfer.ray_tune.search import search
 from raytransfer.results import (
     DownstreamUnit,
@@ -43,8 +46,11 @@ OBJECTIVES = {"robustness": "robustness", "accuracy": "val/top1", "dice": "test/
 OF = {"pretraining": ("robustness", "accuracy"), "downstream": ("dice",)}
 
 
-def asha(*, grace_period: int = 1, reduction_factor: float = 4.0) -> None:
-    """Stand for Ray's scheduler of that name: its arguments."""
+def _stop(text: str) -> partial[Any]:
+    """Return what builds the scheduler or rule that a text names, after trying it once."""
+    build = call_from_text(text, {**RULES, "asha": asha})
+    build(*([1] if build.func is asha else []))
+    return build
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +72,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--stop",
         metavar="TEXT",
-        type=read_by(lambda text: call_from_text(text, {**RULES, "asha": asha})),
+        type=read_by(_stop),
         default="asha",
         help=f"what stops trials: 'asha(grace_period=2)' (default: asha) or a rule; {', '.join(RULES)}",
     )
@@ -84,6 +90,7 @@ def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
         },
     )
     encoders = pretrain(replace(session, study=first))
+    session.finish(pretraining_units(first))
     trials = downstream_units(first, configurations(first), encoders)
     if not trials:
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
@@ -92,11 +99,7 @@ def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
 
 def _scheduler(session: Session, objective: str, epochs: int) -> TrialScheduler:
     stop = session.options.stop
-    if stop.func is not asha:
-        return RobustnessScheduler(stop, metric=objective)
-    arguments = {"grace_period": 1, "reduction_factor": 4.0, **stop.keywords}
-    arguments["grace_period"] = min(arguments["grace_period"], epochs)
-    return AsyncHyperBandScheduler(time_attr="epoch", max_t=epochs, **arguments)
+    return stop(epochs, EPOCHS) if stop.func is asha else RobustnessScheduler(stop, metric=objective)
 
 
 def experiment(session: Session) -> int:

@@ -28,6 +28,7 @@ from mlflow import MlflowClient
 from raytransfer.config import StudyConfig
 from raytransfer.metrics import METRICS
 from raytransfer.results import DownstreamUnit, Storage, configurations, downstream_units, pretraining_units
+from raytransfer.terminal import terminal
 from raytransfer.tracking import RunRecord, Tracker, downstream_record
 
 RUNS, EPOCHS, DATASETS = 2000, 150, ("acdc", "covid-qu-ex", "idrid")
@@ -136,7 +137,8 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as other:
                 yield "ms_per_epoch", report_epochs(Path(other))
 
-        return benchmark(__doc__, measure, once=write)
+        with terminal():
+            return benchmark(__doc__, measure, once=write)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,14 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
+from raytransfer.cli.room import check_room
+from raytransfer.cli.sight import check_sight
 from raytransfer.config import InputError, StudyConfig
+from raytransfer.results import Storage
 
 
 def check_address(address: str) -> None:
@@ -24,31 +28,28 @@ def check_address(address: str) -> None:
 
 
 @contextmanager
-def cluster(address: str | None, study: StudyConfig) -> Iterator[None]:
-    """Start Ray on this machine, or connect to a cluster, for the length of a `with` block."""
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+def cluster(
+    address: str | None, study: StudyConfig, storage: Storage, *, verbose: bool = False
+) -> Iterator[None]:
+    """Start Ray on this machine, or connect to a cluster, for the length of a `with` block.
+
+    With `verbose`, Ray's log and what workers print is shown.
+
+    Raises:
+        InputError: No cluster answers, the study can never run there, or a node does not see the storage.
+    """
+    quiet: dict[str, Any] = {} if verbose else {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:
             ray.init(address="local", include_dashboard=False, **quiet)
-            _check_room(study)
         else:
             try:
                 ray.init(address=address, **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise InputError(f"--address {address}: no Ray cluster answers there ({reason})") from error
+            check_sight(storage)
+        check_room(study)
         yield
     finally:
         ray.shutdown()
-
-
-def _check_room(study: StudyConfig) -> None:
-    """Raise InputError where a pretraining could never start on this machine."""
-    have = ray.cluster_resources()
-    workers, cpus = study.pretraining.num_workers, study.resources.cpus_per_worker
-    gpus = workers if study.resources.gpu_pretraining else 0
-    if workers * cpus > have.get("CPU", 0) or gpus > have.get("GPU", 0):
-        raise InputError(
-            f"pretraining.num_workers={workers} needs {workers * cpus:g} CPUs and {gpus} GPUs at once, this "
-            f"machine has {have.get('CPU', 0):g} and {have.get('GPU', 0):g}: --set pretraining.num_workers=1"
-        )

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,17 +17,17 @@ from raytransfer.cli.session import Session, open_session
 from raytransfer.cli.study import make_output, resolved_study
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
 from raytransfer.results import Curve, curves
+from raytransfer.terminal import say_error, terminal
 
 WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
 
 
 def _reported(work: Callable[[], int]) -> int:
     """Do the work; say in one line on stderr what the user can mend, and return the exit code."""
-    warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         return work()
     except (InputError, WorkFailedError) as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        say_error(" ".join(str(error).split()))
         return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
@@ -70,6 +69,10 @@ def main(
         if add_options is not None:
             add_options(parser)
         arguments = parsed(parser, presets, argv)
+        with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
+            return run(arguments)
+
+    def run(arguments: argparse.Namespace) -> int:
         if published is not None and arguments.published is not None:
             found = curves(*published_tables(arguments.published))
             make_output(arguments.output)
@@ -80,7 +83,10 @@ def main(
         if published is not None:
             make_output(arguments.output)
         with open_session(arguments, study) as session:
-            return experiment(session)
+            code = experiment(session)
+            if code:
+                session.tracker.command_failed()
+            return code
 
     return _reported(work)
 
@@ -110,9 +116,10 @@ def main_on_records(
         add_published_options(parser)
         add_options(parser)
         arguments = parsed(parser, presets, argv)
-        study = resolved_study(arguments, presets)
-        records = (of_study if arguments.published is None else of_published)(arguments, study)
-        make_output(arguments.output)
-        return experiment(records)
+        with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
+            study = resolved_study(arguments, presets)
+            records = (of_study if arguments.published is None else of_published)(arguments, study)
+            make_output(arguments.output)
+            return experiment(records)
 
     return _reported(work)

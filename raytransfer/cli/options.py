@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from raytransfer.config import InputError, StudyConfig, describe, unknown_name
+from raytransfer.terminal import add_terminal_options
 
 PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
 
@@ -53,6 +54,7 @@ def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="change a setting, for example --set downstream.epochs=3; repeatable",
     )
+    add_terminal_options(parser)
     return parser
 
 
@@ -73,6 +75,11 @@ def add_working_options(parser: argparse.ArgumentParser, *, can_plan: bool) -> N
         action=argparse.BooleanOptionalAction,
         default=True,
         help="go on from what the storage path holds, or insist on an empty one (default: --resume)",
+    )
+    add(
+        "--retry-failed",
+        action="store_true",
+        help="run what failed before, and nothing else; without it, that is left out",
     )
     if can_plan:
         add("--dry-run", action="store_true", help="list what would be done and what it costs, and stop")

@@ -38,7 +38,7 @@ class Records:
 
     Attributes:
         study: The resolved settings; of the published tables, `robustness` counts.
-        curves: Recorded curves, at least one.
+        curves: Recorded curves that are complete.
         epoch_seconds: (encoder, scheme) -> epoch -> seconds it took, as far as recorded.
         trials: The downstream trainings behind the curves, as `recorded` and `read_published` give them.
         pretraining: The ledger's rows of pretraining epochs; empty for the published tables.
@@ -97,7 +97,7 @@ def of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
     """Read the results of a study from the ledger, naming on stderr what it lacks.
 
     Raises:
-        InputError: There is no complete curve; the message says which command makes them.
+        InputError: Nothing is recorded; the message says which command makes it.
     """
     expected = expected_series(study)
     study, missing = with_data_that_is_there(study)
@@ -114,13 +114,10 @@ def of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
     left_out = incomplete(*tables)
     for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
-    found = curves(*tables)
-    if not found:
-        raise InputError(f"no curve of this study is complete under {storage.root}: {fill}")
     pretraining = pretraining_epochs(storage.ledger, units)
     return Records(
         study=study,
-        curves=found,
+        curves=curves(*tables),
         epoch_seconds=epoch_seconds(pretraining),
         trials=tables[1],
         pretraining=pretraining,

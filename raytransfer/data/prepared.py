@@ -14,6 +14,7 @@ the same bytes and takes the old folder's place. Two preparations with equal `fi
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -24,7 +25,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from raytransfer.config import InputError, unknown_name
 from raytransfer.data.acdc import read_acdc
@@ -34,6 +34,7 @@ from raytransfer.data.covid_qu_ex import read_covid_qu_ex
 from raytransfer.data.decathlon import read_decathlon
 from raytransfer.data.folder import read_folder
 from raytransfer.data.idrid import read_idrid
+from raytransfer.terminal import progress_bar
 
 FORMAT = 1
 DESCRIPTION = "prepared.json"
@@ -105,6 +106,18 @@ def _settings(name: str, **options: Any) -> tuple[Preparer, PrepareSettings]:
     return preparer, settings
 
 
+def prepared_path(name: str, data_root: str | os.PathLike[str]) -> Path:
+    """Return the folder of a prepared data set.
+
+    Raises:
+        InputError: The name is not one: it could lead out of `data_root`.
+    """
+    word = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+    if not re.fullmatch(rf"{word}(/{word})?", name):
+        raise InputError(f"a target dataset's name must be letters, digits and ._- only, got {name!r}")
+    return Path(data_root).expanduser() / name
+
+
 def prepare(
     name: str,
     source: Path,
@@ -116,7 +129,6 @@ def prepare(
     test_share: float = 0.2,
     seed: int = 0,
     class_names: tuple[str, ...] | None = None,
-    progress: bool = False,
 ) -> PreparedReport:
     """Read a data set as its owners distribute it, check all of it, and write the prepared form.
 
@@ -130,7 +142,6 @@ def prepare(
         test_share: Share of the patients (msd) or files (folder) that test, where no split is given.
         seed: Seed of that split.
         class_names: What the labels are (folder).
-        progress: Show a progress bar on stderr.
 
     Raises:
         BadDataError: Files are wrong; all of them are in its `problems`, and nothing was written.
@@ -150,7 +161,7 @@ def prepare(
     try:
         new = work / "new"  # not `work` itself, which no other user could read
         new.mkdir()
-        description = _write(name, source, layout, settings, new, progress)
+        description = _write(name, source, layout, settings, new)
         if destination.exists():
             destination.rename(work / "old")
         new.rename(destination)
@@ -178,7 +189,7 @@ def _require_replaceable(destination: Path) -> None:
 
 
 def _write(
-    name: str, source: Path, layout: Layout, settings: PrepareSettings, folder: Path, progress: bool
+    name: str, source: Path, layout: Layout, settings: PrepareSettings, folder: Path
 ) -> dict[str, Any]:
     """Write arrays and description to `folder`; raise BadDataError after all files were read."""
     problems = list(layout.problems)
@@ -188,9 +199,7 @@ def _write(
     arrays: dict[str, dict[str, Any]] = {}
     counts: dict[str, dict[str, int]] = {}
     seen: dict[int, list[str]] = {}  # label -> files
-    with tqdm(
-        total=sum(map(len, layout.cases.values())), unit="file", desc=name, disable=not progress
-    ) as bar:
+    with progress_bar(sum(map(len, layout.cases.values())), title=name, unit="file") as bar:
         for split in SPLITS:
             cases = layout.cases[split]
             windows = _write_split(split, cases, layout, folder, problems, seen, bar)

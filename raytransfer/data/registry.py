@@ -1,6 +1,5 @@
 """Source and target datasets by name: what there is, what is missing on this machine, loading."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,7 +14,7 @@ from raytransfer.data.classification import ClassificationData
 from raytransfer.data.imagenet import imagenet_classes, load_imagenet
 from raytransfer.data.mni152 import load_mni152
 from raytransfer.data.photographs import load_photographs
-from raytransfer.data.prepared import DESCRIPTION, fingerprint, load_prepared
+from raytransfer.data.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +45,7 @@ def _check_packages(kind: str, name: str, embedded: _Embedded) -> None:
 
 
 def _prepared_path(name: str, config: TargetConfig) -> Path:
-    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name):
-        raise InputError(f"a target dataset's name must be letters, digits and ._- only, got {name!r}")
-    return Path(config.data_root).expanduser() / name
+    return prepared_path(name, config.data_root)
 
 
 def _is_prepared(name: str, config: TargetConfig) -> bool:

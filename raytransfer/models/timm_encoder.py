@@ -1,5 +1,6 @@
 """Encoders from timm: any of its models with features, and small ones for a CPU."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,9 @@ from torch import Tensor
 
 from raytransfer.config import InputError, unknown_name
 from raytransfer.models.encoder import THESIS_NORMALIZATION, Encoder
+
+READS_FILES = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}
+"""Arguments by which timm would load files, also from the network; a checkpoint's options are not trusted."""
 
 
 class TimmEncoder(Encoder):
@@ -22,7 +26,7 @@ class TimmEncoder(Encoder):
         **arguments: Passed to `timm.create_model`.
 
     Raises:
-        InputError: timm has no such model, or it gives no feature maps.
+        InputError: timm has no such model, it gives no feature maps, or an argument would make it read files.
     """
 
     def __init__(
@@ -36,8 +40,11 @@ class TimmEncoder(Encoder):
         **arguments: Any,
     ) -> None:
         super().__init__(in_chans, mean, std)
-        if not timm.is_model(model):
+        # timm itself looks only at what stands before the first dot, and the name becomes a path
+        if not re.fullmatch(r"\w+(\.\w+)?", model, re.ASCII) or not timm.is_model(model):
             raise unknown_name("timm model", model, timm.list_models())
+        if reading := READS_FILES & set(arguments):
+            raise InputError(f"encoder {name!r} does not take {sorted(reading)}: timm reads no weights")
         self.name = name
         self.options = {
             "model": model, "in_chans": in_chans, "mean": list(mean), "std": list(std), **arguments,

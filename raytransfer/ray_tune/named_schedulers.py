@@ -4,7 +4,7 @@ All compare pretrainings with each other at the same epoch, by the metric "robus
 The argument `last_epoch` is the end of the longest pretraining, beyond which no trial goes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ray.tune.schedulers import (
     AsyncHyperBandScheduler,
@@ -17,7 +17,9 @@ from raytransfer.config import InputError
 from raytransfer.ray_tune.replay import SchedulerJudge
 from raytransfer.scheduling import RULES, Judge, RecordedPretraining, RuleJudge, call_from_text, rule_factory
 
-REPORTED = {"time_attr": "epoch", "metric": "robustness", "mode": "max"}
+EPOCHS = {"time_attr": "epoch"}
+"""What a scheduler is told whose metric Tune sets."""
+REPORTED = {**EPOCHS, "metric": "robustness", "mode": "max"}
 
 
 def _require_from(low: float, name: str, value: float) -> None:
@@ -30,13 +32,20 @@ def _require_reduction(factor: float) -> None:
         raise InputError(f"reduction_factor must be above 1, got {factor!r}")
 
 
-def asha(last_epoch: int, /, *, grace_period: int = 1, reduction_factor: float = 4.0) -> TrialScheduler:
+def asha(
+    last_epoch: int,
+    reported: Mapping[str, str] = REPORTED,
+    /,
+    *,
+    grace_period: int = 1,
+    reduction_factor: float = 4.0,
+) -> TrialScheduler:
     """Return ASHA with one bracket: among several, Ray deals out trials with the global random generator."""
     _require_reduction(reduction_factor)
     _require_from(1, "grace_period", grace_period)
     grace_period = min(grace_period, last_epoch)  # nobody stops before the end; Ray refuses more
     return AsyncHyperBandScheduler(
-        max_t=last_epoch, grace_period=grace_period, reduction_factor=reduction_factor, **REPORTED
+        max_t=last_epoch, grace_period=grace_period, reduction_factor=reduction_factor, **reported
     )
 
 

@@ -5,7 +5,6 @@ same settings, and goes on from what is recorded of it. Trials are processes of 
 which keeps more devices busy than several workers per pretraining would.
 """
 
-import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -268,12 +267,14 @@ def _tune(
             storage_path=str(storage.ray / "search"),
             callbacks=[TrackTrials(record, tracker, end=end)],
             progress_reporter=ProgressBar(
-                trials, title="search", describe=lambda found: _best(found, objective)
+                trials,
+                title="search",
+                epochs=lambda trial: _epochs(base),
+                describe=lambda found: _best(found, objective),
             ),
             verbose=1,
         ),
     )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a setting that fails is a result
     if was_interrupted(tuner.fit(), trials):
         raise KeyboardInterrupt
 

@@ -288,6 +288,8 @@ class Answers:
     @property
     def headline(self) -> str:
         """The answer over all curves, in words."""
+        if not self.overall:
+            return "Nothing can be said yet: no configuration is complete."
         best = self.overall[0]
         text = (
             f"Of {len(self.overall)} ways to choose a checkpoint, “{best.name}” does best over "
@@ -373,9 +375,11 @@ def advise(curves: Sequence[Curve], signal: Signal) -> Answers:
     """Return the answer that recorded curves give.
 
     Args:
-        curves: The configurations, at least one.
+        curves: The configurations; without any, nothing can be said.
         signal: The scores that robustness's choices follow.
     """
+    if not curves:
+        return Answers(standings=(), advice=(), overall=())
     ordered = sorted(
         curves, key=lambda c: (c.dataset, c.model, MODES.index(c.mode), c.scheme != "simple", c.scheme)
     )

@@ -10,6 +10,7 @@ from raytransfer.config import digest, to_dict
 from raytransfer.metrics import METRICS
 from raytransfer.results import DownstreamUnit, Judgement, PretrainingUnit, ScoringUnit, Signal, Storage
 from raytransfer.tracking.runs import RunRecord
+from raytransfer.training.gpu_metrics import SYSTEM
 from raytransfer.training.learning_curves import draw_learning_curves
 
 PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")
@@ -129,7 +130,8 @@ def downstream_record(
     Args:
         unit: The trial.
         storage: Where its pictures are.
-        history: Its epochs so far, as in the ledger: "epoch", "train/loss" and "test/<metric>".
+        history: Its epochs so far, as in the ledger: "epoch", "train/loss" and "test/<metric>"; those of a
+            running trial may have system metrics too.
     """
     names = ("train/loss", *(f"test/{metric}" for metric in METRICS))
     dices = {row["epoch"]: row["test/dice"] for row in history if math.isfinite(row["test/dice"])}
@@ -144,7 +146,10 @@ def downstream_record(
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
-        epochs={row["epoch"]: {name: row[name] for name in names} for row in history},
+        epochs={
+            row["epoch"]: {name: row[name] for name in row if name in names or name.startswith(SYSTEM)}
+            for row in history
+        },
         summary=summary,
         documents={"config.json": unit.settings},
         artifacts={folder / "predictions.png": "", folder / "curves.png": ""},

@@ -20,7 +20,7 @@ class RunRecord:
 
     Attributes:
         kind: One of `KINDS`.
-        key: Key of the unit; found again by it.
+        key: Key of the unit; found again by it. "" is the command's own run, which takes artifacts only.
         name: Run name for people.
         params: Its settings; see `FILTERS`.
         epochs: Epoch -> metrics, at the step of that epoch; shown as the artifact curves.csv too.

@@ -31,14 +31,16 @@ from mlflow.exceptions import MlflowException
 
 from raytransfer.config import InputError, reason
 from raytransfer.results import git_sha, library_versions
+from raytransfer.tracking.liveness import is_gone, signs_of_life
 from raytransfer.tracking.logged_model import log_model
 from raytransfer.tracking.runs import FILTERS, KINDS, RunRecord, Status, Update
 from raytransfer.tracking.writer import StoreDownError, UndeliverableError
 
 KEY_TAG, COMMAND_TAG, MODEL_TAG = "raytransfer.key", "raytransfer.command", "raytransfer.model"
 FAILURE_TAG, STOP_TAG = "raytransfer.failure", "raytransfer.stopped"
-PARENT_TAG = "mlflow.parentRunId"
+SESSION_TAG, PARENT_TAG = "raytransfer.session", "mlflow.parentRunId"
 LEFT = "the command ended before it was complete; the same command goes on with it"
+GONE = "the command was killed; the same command goes on from what it finished"
 MOST_METRICS, MOST_PARAMS = 1000, 100  # that MLflow takes at once
 
 _log = logging.getLogger(__name__)
@@ -114,8 +116,6 @@ class RunStore:
         self._parents: dict[str, str] = {}
         self._uncertain: set[tuple[str, str]] = set()
         self._origin, self._session = _origin(), uuid.uuid4().hex
-        for chatty in ("alembic", "mlflow.store.db.utils"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
         try:
             self._client = MlflowClient(tracking_uri=uri)
             self._client.search_experiments(max_results=1)
@@ -144,11 +144,14 @@ class RunStore:
         return str(found.experiment_id)
 
     def _find_runs(self, kind: str) -> None:
-        token = None
+        """Learn which runs there are; end those of commands that were killed."""
+        token, gone, open_runs = None, [], []
         while True:
             page = self._client.search_runs([self.experiment_ids[kind]], max_results=1000, page_token=token)
             for run in page:
-                tags = run.data.tags
+                tags, runs = run.data.tags, run.info.status == "RUNNING"
+                if runs and SESSION_TAG in tags and is_gone(tags):
+                    gone.append(run.info.run_id)
                 if (key := tags.get(KEY_TAG)) is not None:
                     self._runs[kind, key] = _Run(
                         run_id=run.info.run_id,
@@ -156,9 +159,16 @@ class RunStore:
                         has_model=MODEL_TAG in tags,
                         reasons={FAILURE_TAG, STOP_TAG} & set(tags),
                     )
+                    if runs:
+                        open_runs.append((tags.get(PARENT_TAG), self._runs[kind, key]))
             token = page.token
             if not token:
-                return
+                break
+        for parent, left in open_runs:
+            if parent in gone:
+                self._end(left, "KILLED", LEFT)
+        for parent in gone:
+            self._end(_Run(parent, "RUNNING"), "KILLED", GONE)
 
     def is_finished(self, kind: str, key: str) -> bool:
         """Return whether a unit's run is complete in MLflow."""
@@ -178,14 +188,29 @@ class RunStore:
             UndeliverableError: MLflow does not take this.
         """
         with _explained(update.record.name):
+            if not update.record.key:
+                self._log_artifacts(self._parent(update.record.kind), update.record)
+                return
             run = self._run(update.record)
             if run.status != "FINISHED":
                 self._write(run, update)
             if update.record.model is not None and not run.has_model:
                 self._log_model(run, update.record)
 
-    def close(self, status: Status) -> None:
-        """End what this process has open: its runs as killed, saying why, and the parents with a status.
+    def beat(self) -> None:
+        """Say that this command runs; where another one took it for gone, its runs are open again.
+
+        Raises:
+            StoreDownError: MLflow does not answer now.
+        """
+        with _explained("a sign of life"):
+            for parent in self._parents.values():
+                for name, value in signs_of_life().items():
+                    self._client.set_tag(parent, name, value)
+                self._client.update_run(parent, "RUNNING")
+
+    def close(self, status: Status, reason: str = "") -> None:
+        """End what this process has open: its runs as killed, and the parents with a status, saying why.
 
         Raises:
             StoreDownError: MLflow does not answer now.
@@ -195,7 +220,7 @@ class RunStore:
                 if run.status == "RUNNING":
                     self._end(run, "KILLED", LEFT)
             for parent in self._parents.values():
-                self._client.set_terminated(parent, status)
+                self._end(_Run(parent, "RUNNING"), status, reason)
 
     def _run(self, record: RunRecord) -> _Run:
         known = self._runs.get((record.kind, record.key))
@@ -217,8 +242,8 @@ class RunStore:
         """Return this command's run in an experiment."""
         if kind not in self._parents:
             name = f"{self._origin['mlflow.source.name']} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-            tag = ("raytransfer.session", self._session)
-            self._parents[kind] = self._create(kind, tag, name, self._origin)
+            tags = {**self._origin, **signs_of_life()}
+            self._parents[kind] = self._create(kind, (SESSION_TAG, self._session), name, tags)
         return self._parents[kind]
 
     def _create(self, kind: str, tag: tuple[str, str], name: str, tags: Mapping[str, str]) -> str:
@@ -257,12 +282,15 @@ class RunStore:
             with tempfile.TemporaryDirectory() as folder:
                 _write_documents(record, Path(folder))
                 self._client.log_artifacts(run.run_id, folder)
-            for path, folder in record.artifacts.items():
-                if path.is_dir():
-                    self._client.log_artifacts(run.run_id, str(path), folder)
-                elif path.exists():
-                    self._client.log_artifact(run.run_id, str(path), folder)
+            self._log_artifacts(run.run_id, record)
             self._end(run, update.status, update.reason)
+
+    def _log_artifacts(self, run_id: str, record: RunRecord) -> None:
+        for path, folder in record.artifacts.items():
+            if path.is_dir():
+                self._client.log_artifacts(run_id, str(path), folder)
+            elif path.exists():
+                self._client.log_artifact(run_id, str(path), folder)
 
     def _log_metrics(self, run: _Run, update: Update) -> None:
         record, last = update.record, run.last_steps if run.last_steps is not None else {}

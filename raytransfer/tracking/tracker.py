@@ -10,9 +10,16 @@ import gc
 import logging
 import time
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from tqdm import tqdm
+
+from raytransfer.config import reason
+from raytransfer.terminal import SOON, progress_bar
+from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import RunRecord, Status, Update
 from raytransfer.tracking.store import RunStore
 from raytransfer.tracking.writer import Writer
@@ -23,11 +30,32 @@ BEST_FIRST = "orderByKey=metrics.%60summary%2Ffinal_dice%60&orderByAsc=false"
 _log = logging.getLogger(__name__)
 
 
+@contextmanager
+def _countdown() -> Iterator[Callable[[int], None]]:
+    """Give what shows how many runs are left, where that takes long."""
+    bars: list[tqdm] = []
+    most = 0
+
+    def tell(left: int) -> None:
+        nonlocal most
+        most = max(most, left)
+        if not bars:
+            bars.append(progress_bar(left, title="runs to MLflow", unit="run", delay=SOON))
+        bars[0].total = most
+        bars[0].update(most - left - bars[0].n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars:
+            bar.close()
+
+
 class Tracker:
     """Shows the runs of a study in MLflow.
 
     As a context manager it closes itself: the command's own runs, one per experiment, above those of the
-    units, end as finished, failed (an exception) or killed (Ctrl-C).
+    units, end as finished, failed (an exception, or `command_failed`) or killed (Ctrl-C).
 
     Args:
         uri: MLflow tracking URI.
@@ -44,7 +72,10 @@ class Tracker:
         # MLflow's stores make thousands of objects per batch; without the libraries' millions the collector
         # is a third of the time of writing cheaper.
         gc.freeze()
-        self._writer = Writer(f"MLflow at {uri}", self._store.deliver)
+        self._writer = Writer(
+            f"MLflow at {uri}", self._store.deliver, beat=self._store.beat, seconds=BEAT_SECONDS
+        )
+        self._failed = False
 
     def is_finished(self, kind: str, key: str) -> bool:
         """Return whether a unit's run is complete in MLflow, or about to be."""
@@ -82,6 +113,18 @@ class Tracker:
         """Bring a unit's run up to date and end it as stopped, saying why; as `fail`."""
         self._hand_over(record, "KILLED", reason)
 
+    def attach(self, kind: str, artifacts: Mapping[Path, str]) -> None:
+        """Log files to the command's own run in an experiment.
+
+        Args:
+            kind: Which experiment.
+            artifacts: Local file or folder -> folder among the run's artifacts, "" for the top.
+        """
+        own = RunRecord(
+            kind=kind, key="", name="the command", params={}, epochs={}, documents={}, artifacts=artifacts
+        )
+        self._hand_over(own, "FINISHED")
+
     def _hand_over(self, record: RunRecord, status: Status, reason: str = "", *, wait: bool = False) -> bool:
         now, times = int(time.time() * 1000), self._times[record.kind, record.key]
         for epoch in record.epochs:
@@ -93,14 +136,20 @@ class Tracker:
         """Wait for MLflow until it has everything, does not answer, or the time is over; return the first."""
         return self._writer.flush(seconds) == 0
 
-    def close(self, status: Status = "FINISHED", *, seconds: float = FLUSH_SECONDS) -> None:
+    def command_failed(self) -> None:
+        """Let the command's runs end as failed, although no exception leaves the `with` block."""
+        self._failed = True
+
+    def close(self, status: Status = "FINISHED", why: str = "", *, seconds: float = FLUSH_SECONDS) -> None:
         """Flush, and end the command's runs; units it leaves unfinished are marked as killed.
 
         Args:
             status: How the command ended.
+            why: Why it failed or was stopped.
             seconds: How long to wait at most; what MLflow has not got by then, the next command delivers.
         """
-        missed = self._writer.close(seconds, lambda: self._store.close(status))
+        with _countdown() as tell:
+            missed = self._writer.close(seconds, lambda: self._store.close(status, why), tell=tell)
         if missed:
             _log.warning("MLflow at %s missed %d runs: the next command delivers them", self.uri, missed)
 
@@ -115,9 +164,9 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None:
-            self.close()
+            self.close("FAILED" if self._failed else "FINISHED")
         else:
-            self.close("FAILED" if isinstance(error, Exception) else "KILLED")
+            self.close("FAILED" if isinstance(error, Exception) else "KILLED", reason(error))
 
     def ui_hint(self) -> tuple[str | None, str]:
         """Return (command that opens the UI or None where a server runs already, link to the trials).

@@ -32,15 +32,28 @@ class Writer(Generic[Item]):
     - A store that is down is tried again after pauses that grow to half a minute; the item keeps its place
       unless a newer one came. It is said once per outage.
     - An item that the store refuses is said and not tried again, nor are later ones of its key.
+    - Every so many seconds `beat` is called, however much waits; where it fails, the next one is due then.
 
     Args:
         store: What people call where items go.
         deliver: Writes an item; raises StoreDownError or UndeliverableError. Runs in the thread.
+        beat: Says in the store that this process is alive; raises StoreDownError. Runs in the thread.
+        seconds: Between two beats.
         size: See above.
     """
 
-    def __init__(self, store: str, deliver: Callable[[Item], None], *, size: int = SIZE) -> None:
+    def __init__(
+        self,
+        store: str,
+        deliver: Callable[[Item], None],
+        *,
+        beat: Callable[[], None],
+        seconds: float,
+        size: int = SIZE,
+    ) -> None:
         self._store, self._deliver, self._size = store, deliver, size
+        self._beat, self._beat_seconds = beat, seconds
+        self._next_beat = time.monotonic() + seconds
         self._waiting: dict[Hashable, Item] = {}
         self._writing: tuple[Hashable, Item] | None = None
         self._missed: set[Hashable] = set()
@@ -86,8 +99,12 @@ class Writer(Generic[Item]):
     def _undelivered(self) -> int:
         return len(self._waiting) + (self._writing is not None)
 
-    def flush(self, seconds: float) -> int:
+    def flush(self, seconds: float, *, tell: Callable[[int], None] = lambda left: None) -> int:
         """Wait until everything is delivered, the store is down or the time is over.
+
+        Args:
+            seconds: How long to wait at most.
+            tell: Told how many items are left, whenever that may have changed.
 
         Returns:
             The number of keys whose newest item is not delivered.
@@ -97,17 +114,21 @@ class Writer(Generic[Item]):
             self._hurry, self._down = True, False  # one more attempt
             self._changed.notify_all()
             while self._undelivered and not self._down and (left := deadline - time.monotonic()) > 0:
+                tell(self._undelivered)
                 self._changed.wait(left)
+            tell(self._undelivered)
             self._hurry = False
             undelivered = {*self._waiting, *self._missed, *self._refused}
             if self._writing is not None:
                 undelivered.add(self._writing[0])
             return len(undelivered)
 
-    def close(self, seconds: float, last: Callable[[], None]) -> int:
-        """Flush, and where all was delivered call `last` in the thread; `seconds` and returns as `flush`."""
+    def close(
+        self, seconds: float, last: Callable[[], None], *, tell: Callable[[int], None] = lambda left: None
+    ) -> int:
+        """Flush, and where all was delivered call `last` in the thread; the others and returns as `flush`."""
         deadline = time.monotonic() + seconds
-        undelivered = self.flush(seconds)
+        undelivered = self.flush(seconds, tell=tell)
         with self._changed:
             self._last = None if self._undelivered else last
             self._closed = True
@@ -120,11 +141,15 @@ class Writer(Generic[Item]):
         pause = INTERVAL_SECONDS
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                self._changed.wait_for(lambda: self._hurry or self._closed, timeout=pause)
+                left = max(0.0, self._next_beat - time.monotonic())
+                if self._changed.wait_for(lambda: self._waiting or self._closed, timeout=left):
+                    self._changed.wait_for(lambda: self._hurry or self._closed, timeout=pause)
                 if self._closed:
                     break
                 keys = list(self._waiting)
+            if time.monotonic() >= self._next_beat:
+                self._next_beat = time.monotonic() + self._beat_seconds
+                self._call(self._beat)
             delivered = all(map(self._write, keys))
             pause = INTERVAL_SECONDS if delivered else min(2 * pause, LONGEST_PAUSE_SECONDS)
         if self._last is not None:

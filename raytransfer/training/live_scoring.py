@@ -12,6 +12,33 @@ from raytransfer.training.processes import share_buffers, summed_over_processes
 from raytransfer.transferability import HingeSums, RobustnessScore, hinge_sums
 
 
+def share_of_sums(
+    encoder: Encoder,
+    images: Images,
+    config: RobustnessConfig,
+    *,
+    precision: str,
+    device: str | torch.device,
+    shard: int,
+    num_shards: int,
+) -> HingeSums:
+    """Return one process's or task's part of the scores that a study asks for; the parts add up.
+
+    Args:
+        encoder: Put into evaluation mode and on `device`.
+        images: All target images, not only this part's.
+        config: Margins, seed and batch size.
+        precision: What the encoder computes in, as in `score_encoder`.
+        device: Where.
+        shard: Which part, from 0.
+        num_shards: Number of parts.
+    """
+    return hinge_sums(
+        encoder, images, margins=config.margins, seed=config.seed, batch_size=config.batch_size,
+        device=device, precision=precision, shard=shard, num_shards=num_shards,
+    )  # fmt: skip
+
+
 def score_in_training(
     encoder: Encoder,
     images: Images,
@@ -36,16 +63,8 @@ def score_in_training(
         num_processes: How many call this together.
     """
     share_buffers(encoder)
-    part = hinge_sums(
-        encoder,
-        images,
-        margins=config.margins,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        device=device,
-        precision=precision,
-        shard=rank,
-        num_shards=num_processes,
+    part = share_of_sums(
+        encoder, images, config, precision=precision, device=device, shard=rank, num_shards=num_processes
     )
     return _summed(part).scores()
 

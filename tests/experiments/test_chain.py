@@ -190,3 +190,5 @@ def test_failed_trials_are_named_and_cost_nothing_else(smoke, run, runs) -> None
     failed = [run for run in runs(storage, "downstream") if run.info.status == "FAILED"]
     assert len(failed) == 3
     assert all("FloatingPointError" in run.data.tags["raytransfer.failure"] for run in failed)
+    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
+    assert client.get_run(failed[0].data.tags["mlflow.parentRunId"]).info.status == "FAILED"

@@ -1,5 +1,6 @@
 """A search for real: Optuna, ASHA, reused processes."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,23 @@ def test_a_search_ends_with_a_table_and_leaves_the_study_alone(run, runs, tmp_pa
     assert again.seconds < done.seconds
 
 
-def test_a_rule_that_does_not_exist_is_one_line(run, tmp_path: Path) -> None:
-    done = run("early_stop", tmp_path, "--rule=first-pik")
-    assert done.code == 2
-    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
-    assert "unknown rule 'first-pik': did you mean 'first-peak'?" in line
+@pytest.mark.parametrize(
+    ("script", "option", "message"),
+    [
+        ("early_stop", "--rule=first-pik", "unknown rule 'first-pik': did you mean 'first-peak'?"),
+        ("search", "--stop=asha(grace_period=0)", "grace_period must be at least 1, got 0"),
+        ("search", "--stop=ahsa", "unknown rule 'ahsa': did you mean 'asha'?"),
+    ],
+)
+def test_what_cannot_stop_a_trial_is_one_line(
+    script: str, option: str, message: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.syspath_prepend(str(project / "experiments"))
+    module = importlib.import_module(script)
+    code = module.main(
+        module.__doc__, module.PRESETS, module.experiment, [option], add_options=module.add_options
+    )
+    assert code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line

@@ -12,7 +12,6 @@ from raytransfer.cli import Records
 from raytransfer.config import InputError, StudyConfig
 from raytransfer.metrics import METRICS
 from raytransfer.results import SCHEMAS, Storage, curves, incomplete
-from raytransfer.tracking import RunRecord
 
 
 def _records(tmp_path: Path) -> Records:
@@ -82,6 +81,22 @@ def test_missing_cells_are_shown_with_what_fills_them(report, open_page, tmp_pat
     assert "report:" in capsys.readouterr().out
 
 
+def test_where_nothing_is_complete_the_page_says_what_fills_it(report, open_page, tmp_path: Path) -> None:
+    whole = _records(tmp_path)
+    lost = [dict(row, **dict.fromkeys(METRICS)) if row["epoch"] else row for row in whole.trials.to_pylist()]
+    records = replace(whole, curves=[], trials=pa.Table.from_pylist(lost, schema=whole.trials.schema))
+    assert report.experiment(records) == 0
+    page = open_page(tmp_path / "report.html")
+    assert "Nothing can be said yet: no configuration is complete." in page.by_id("answer").text
+    assert "unet-micro d<b> simple full: trainings are missing of epoch 1, 2" in page.by_id("missing").text
+    assert records.fill in page.by_id("missing").text
+    scratch = {line["mode"].text.strip(): line for line in page.table("from_scratch")}
+    assert scratch["full"]["unet-micro"].number == pytest.approx(0.5005), "what is there is shown"
+    nothing = replace(records, trials=whole.trials.slice(0, 0))
+    assert report.experiment(nothing) == 0
+    assert "Nothing can be said yet" in open_page(tmp_path / "report.html").by_id("answer").text
+
+
 def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
     report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
@@ -93,10 +108,13 @@ def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
             if "broken" in uri:
                 raise InputError("nobody answers")
 
-        def publish(self, record: RunRecord) -> None:
-            shown.append(record)
+        def attach(self, kind: str, artifacts: dict[Path, str]) -> None:
+            shown.append((kind, artifacts))
 
-        def close(self) -> None:
+        def __enter__(self) -> "Tracker":
+            return self
+
+        def __exit__(self, *error: object) -> None:
             shown.append("closed")
 
     monkeypatch.setattr(report, "Tracker", Tracker)
@@ -108,11 +126,11 @@ def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
     records.storage.root.mkdir()
     (records.storage.root / "mlflow.db").touch()
     report.show_in_mlflow(records, page)
-    (uri, root), record, closed = shown
+    (uri, root), (kind, artifacts), closed = shown
     assert (uri, root) == (
         f"sqlite:///{records.storage.root}/mlflow.db",
         records.storage.root / "mlartifacts",
     )
-    assert (record.name, record.artifacts[page], closed) == ("report", "", "closed")
+    assert (kind, artifacts[page], closed) == ("downstream", "", "closed")
     report.show_in_mlflow(replace(records, options=Namespace(tracking_uri="http://broken")), page)
     assert "not shown in MLflow: nobody answers" in capsys.readouterr().err

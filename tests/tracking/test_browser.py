@@ -31,8 +31,9 @@ def _missing(what: str) -> None:
     (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is not installed")
 
 
-def _publish(root: Path) -> str:
+def _publish(root: Path, empty_store: Path) -> str:
     """Write made-up trials; return the link to them that people are given."""
+    shutil.copy(empty_store, root / "mlflow.db")
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 2, (3, 16, 16)).astype(np.uint8)
     picture = root / "predictions.png"
@@ -59,10 +60,10 @@ def _publish(root: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def link(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def link(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The link to the trials of a server that serves them."""
     root = tmp_path_factory.mktemp("ui")
-    given = _publish(root)
+    given = _publish(root, empty_store)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

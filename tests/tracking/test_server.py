@@ -1,6 +1,7 @@
 """An MLflow server over HTTP that is slow, loses answers, hangs, or is killed: training does not notice."""
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -58,9 +59,10 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    kept = dict(os.environ)
-    server = Server(tmp_path_factory.mktemp("server"))
+def running(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    kept, folder = dict(os.environ), tmp_path_factory.mktemp("server")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    server = Server(folder)
     Tracker(server.uri, artifact_root=Path("/nowhere")).close()  # its first answer takes seconds
     yield server
     server.kill()

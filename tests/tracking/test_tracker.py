@@ -1,4 +1,5 @@
 import json
+import shutil
 import socket
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +17,10 @@ NOWHERE = Path("/nowhere")
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One store for the module: making its tables takes seconds."""
+def database(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One store for the module."""
     folder = tmp_path_factory.mktemp("mlflow")
+    shutil.copy(empty_store, folder / "mlflow.db")
     uri = f"sqlite:///{folder}/mlflow.db"
     with _tracker(uri, folder / "artifacts"):
         return uri
@@ -41,6 +43,11 @@ def _runs(uri: str, key: str, kind: str = "downstream") -> list:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(f"raytransfer-{kind}")
     return client.search_runs([experiment.experiment_id], f"tags.`raytransfer.key` = '{key}'")
+
+
+def _all_runs(uri: str) -> list:
+    client = MlflowClient(uri)
+    return client.search_runs([client.get_experiment_by_name("raytransfer-downstream").experiment_id])
 
 
 def _steps(uri: str, run_id: str) -> list[int]:
@@ -103,6 +110,17 @@ def test_a_command_has_one_parent_per_experiment(
     assert "raytransfer.key" not in parent.data.tags
     (other,) = _runs(database, keys[0], kind="robustness")
     assert other.data.tags["mlflow.parentRunId"] not in parents
+    why = {"FAILED": ("failure", "ValueError"), "KILLED": ("stopped", "KeyboardInterrupt")}
+    assert status == "FINISHED" or parent.data.tags[f"raytransfer.{why[status][0]}"] == why[status][1]
+
+
+def test_a_command_that_says_so_has_failed(database: str) -> None:
+    with _tracker(database) as tracker:
+        tracker.publish(_record("of a failed command", 1))
+        tracker.command_failed()
+    (run,) = _runs(database, "of a failed command")
+    parent = MlflowClient(database).get_run(run.data.tags["mlflow.parentRunId"])
+    assert (run.info.status, parent.info.status) == ("FINISHED", "FAILED")
 
 
 def test_publishing_again_changes_nothing(database: str) -> None:
@@ -155,6 +173,22 @@ def test_a_run_that_ended_early_says_why_and_can_go_on(
     assert _steps(database, run.info.run_id) == [1, 2]
 
 
+def test_files_of_the_command_itself_are_in_its_own_run(database: str, tmp_path: Path) -> None:
+    page, tables = tmp_path / "report.html", tmp_path / "tables"
+    page.write_text("<p>")
+    tables.mkdir()
+    (tables / "a.csv").touch()
+    before = {run.info.run_id for run in _all_runs(database)}
+    with _tracker(database) as tracker:
+        tracker.attach("downstream", {page: "", tables: "tables", tmp_path / "none": ""})
+    (own,) = [run for run in _all_runs(database) if run.info.run_id not in before]
+    assert own.info.status == "FINISHED"
+    assert {"mlflow.parentRunId", "raytransfer.key"}.isdisjoint(own.data.tags), "no trial"
+    client = MlflowClient(database)
+    assert [f.path for f in client.list_artifacts(own.info.run_id)] == ["report.html", "tables"]
+    assert [f.path for f in client.list_artifacts(own.info.run_id, "tables")] == ["tables/a.csv"]
+
+
 def test_undefined_metrics_are_left_out(database: str) -> None:
     with _tracker(database) as tracker:
         epochs = {1: {"test/dice": float("nan"), "train/loss": 1.0}}
@@ -196,7 +230,8 @@ def test_a_store_that_is_none_is_said(uri: str) -> None:
         Tracker(uri, artifact_root=NOWHERE)
 
 
-def test_a_deleted_experiment_is_said(tmp_path: Path) -> None:
+def test_a_deleted_experiment_is_said(empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     _tracker(uri).close()
     client = MlflowClient(uri)
