@@ -39,7 +39,8 @@ class Command:
     """A script in its own session, with files for what it says."""
 
     def __init__(self, script: str, storage: Path, *options: str, **environment: str) -> None:
-        self._began, self._files = time.monotonic(), [tempfile.TemporaryFile("w+") for _ in range(2)]
+        self._began = time.monotonic()
+        self._files = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115 (they last as long as it)
         self.process = subprocess.Popen(
             [
                 sys.executable, f"experiments/{script}.py", "--preset", "smoke",
