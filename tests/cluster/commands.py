@@ -79,7 +79,7 @@ class Command:
         return time.monotonic() - began
 
     def descendants(self, name: str) -> list[int]:
-        """The processes below the script with this in their title, the oldest first."""
+        """Ray's processes below the script with this in their title, the oldest first."""
         parents = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -93,7 +93,8 @@ class Command:
             while above in parents and above != self.process.pid:
                 above = parents[above]
             try:
-                if above == self.process.pid and name in Path(f"/proc/{pid}/cmdline").read_text():
+                title = Path(f"/proc/{pid}/cmdline").read_text()
+                if above == self.process.pid and title.startswith("ray::") and name in title:
                     found.append(pid)
             except OSError:
                 continue
