@@ -99,4 +99,3 @@ def test_a_node_that_does_not_see_the_storage_is_named(tmp_path: Path) -> None:
     )
     assert "127.0.0.1" not in done.error
     assert not written(storage, "pretraining")
-
