@@ -114,8 +114,8 @@ class RunStore:
         self._parents: dict[str, str] = {}
         self._uncertain: set[tuple[str, str]] = set()
         self._origin, self._session = _origin(), uuid.uuid4().hex
-        for chatty in ("alembic", "mlflow.store.db.utils"):
-            logging.getLogger(chatty).setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it raises what it logs
         try:
             self._client = MlflowClient(tracking_uri=uri)
             self._client.search_experiments(max_results=1)

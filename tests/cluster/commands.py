@@ -1,6 +1,7 @@
 """Commands run as a person runs them, disturbed, and what must be true of their storage afterwards."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,12 @@ def undisturbed() -> Path:
     done = run("grid", storage, *SMALL)
     assert done.code == 0, done.err
     return storage
+
+
+def copy_encoders(storage: Path) -> None:
+    """Begin with the encoders of `undisturbed` and their scores."""
+    for folder in ("pretraining", "results/pretraining", "results/robustness"):
+        shutil.copytree(undisturbed() / folder, storage / folder)
 
 
 def check_pretraining(storage: Path) -> None:
