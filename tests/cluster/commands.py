@@ -57,7 +57,7 @@ class Command:
             file.seek(0)
         return [file.read() for file in self._files]
 
-    def end(self, seconds: float = 200) -> Done:
+    def end(self, seconds: float = 240) -> Done:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -70,12 +70,14 @@ class Command:
         self.process.kill()
         self.process.wait()
 
-    def wait_for(self, holds: Callable[[], object], seconds: float = 100) -> float:
+    def wait_for(self, holds: Callable[[], object], seconds: float = 240) -> float:
         """Wait until something holds; return how long it took."""
         began = time.monotonic()
         while not holds():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() - began < seconds, self.said()
+            assert self.process.poll() is None, (self.process.returncode, *self.said())
+            if time.monotonic() - began > seconds:
+                self.kill()
+                raise AssertionError(self.said())
             time.sleep(0.05)
         return time.monotonic() - began
 

@@ -71,7 +71,11 @@ class Nodes:
     def end(self) -> None:
         for node in reversed(self._nodes):
             node.terminate()
-            node.wait(30)
+            try:
+                node.wait(30)
+            except subprocess.TimeoutExpired:
+                node.kill()
+                node.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
