@@ -6,7 +6,8 @@ from raytransfer.cli import room
 from raytransfer.cli.room import fits, needs
 from raytransfer.config import InputError, PretrainingConfig, ResourcesConfig, StudyConfig, with_overrides
 
-SMALL, LARGE, GPU = {"CPU": 2, "memory": 4e9}, {"CPU": 8, "memory": 32e9}, {"CPU": 8, "memory": 32e9, "GPU": 1}
+SMALL, LARGE = {"CPU": 2, "memory": 4e9}, {"CPU": 8, "memory": 32e9}
+GPU = {**LARGE, "GPU": 1}
 
 
 def _study(**resources: float) -> StudyConfig:
@@ -54,10 +55,13 @@ def test_what_cannot_start_is_said_with_what_is_there(cluster) -> None:
     with pytest.raises(InputError) as raised:
         room.check_room(_study(gpus_per_trial=0.5, memory_per_trial=2))
     assert str(raised.value).startswith(
-        "a scoring or downstream trial can never start here: resources.*_per_trial: 1 CPUs, 0.5 GPUs, 2 GB of "
-        "memory, but the cluster has room for 0 such processes (largest of 2 nodes: 8 CPUs, 32 GB of memory)"
+        "a scoring or downstream trial can never start here: resources.*_per_trial: 1 CPUs, 0.5 GPUs, 2 GB "
+        "of memory, but the cluster has room for 0 such processes (largest of 2 nodes: 8 CPUs, 32 GB of "
+        "memory)"
     )
-    with pytest.raises(InputError, match=r"a pretraining can never start here: pretraining.num_workers=2 and"):
+    with pytest.raises(
+        InputError, match=r"a pretraining can never start here: pretraining.num_workers=2 and"
+    ):
         room.check_room(_study(cpus_per_worker=5))
 
 
@@ -85,7 +89,7 @@ def test_nodes_of_a_cluster_that_comes_up_are_waited_for(cluster, monkeypatch: p
         (["resources.gpus_per_worker=0"], "resources.gpus_per_worker must be positive"),
         (
             ["resources.gpu_pretraining=true", "resources.gpus_per_worker=0.5"],
-            "resources.gpus_per_worker must be whole with pretraining.num_workers=2, that cannot share one",
+            "resources.gpus_per_worker must be whole with pretraining.num_workers=2, that cannot",
         ),
         (["pretraining.min_workers=3"], "pretraining.min_workers must be between 0 and num_workers=2"),
     ],

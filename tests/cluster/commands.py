@@ -1,6 +1,7 @@
 """Commands run as a person runs them, disturbed, and what must be true of their storage afterwards."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,7 +40,8 @@ class Command:
     """A script in its own session, with files for what it says."""
 
     def __init__(self, script: str, storage: Path, *options: str, **environment: str) -> None:
-        self._began, self._files = time.monotonic(), [tempfile.TemporaryFile("w+") for _ in range(2)]
+        self._began = time.monotonic()
+        self._files = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115 (they last as long as it)
         self.process = subprocess.Popen(
             [
                 sys.executable, f"experiments/{script}.py", "--preset", "smoke",
@@ -55,7 +57,7 @@ class Command:
             file.seek(0)
         return [file.read() for file in self._files]
 
-    def end(self, seconds: float = 200) -> Done:
+    def end(self, seconds: float = 240) -> Done:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -68,17 +70,19 @@ class Command:
         self.process.kill()
         self.process.wait()
 
-    def wait_for(self, holds: Callable[[], object], seconds: float = 100) -> float:
+    def wait_for(self, holds: Callable[[], object], seconds: float = 240) -> float:
         """Wait until something holds; return how long it took."""
         began = time.monotonic()
         while not holds():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() - began < seconds, self.said()
+            assert self.process.poll() is None, (self.process.returncode, *self.said())
+            if time.monotonic() - began > seconds:
+                self.kill()
+                raise AssertionError(self.said())
             time.sleep(0.05)
         return time.monotonic() - began
 
     def descendants(self, name: str) -> list[int]:
-        """The processes below the script with this in their title, the oldest first."""
+        """Ray's processes below the script with this in their title, the oldest first."""
         parents = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -92,7 +96,8 @@ class Command:
             while above in parents and above != self.process.pid:
                 above = parents[above]
             try:
-                if above == self.process.pid and name in Path(f"/proc/{pid}/cmdline").read_text():
+                title = Path(f"/proc/{pid}/cmdline").read_text()
+                if above == self.process.pid and title.startswith("ray::") and name in title:
                     found.append(pid)
             except OSError:
                 continue
@@ -139,6 +144,12 @@ def undisturbed() -> Path:
     done = run("grid", storage, *SMALL)
     assert done.code == 0, done.err
     return storage
+
+
+def copy_encoders(storage: Path) -> None:
+    """Begin with the encoders of `undisturbed` and their scores."""
+    for folder in ("pretraining", "results/pretraining", "results/robustness"):
+        shutil.copytree(undisturbed() / folder, storage / folder)
 
 
 def check_pretraining(storage: Path) -> None:

@@ -23,9 +23,7 @@ def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path, record_proper
         command.wait_for(lambda count=count: len(written(tmp_path, "pretraining")) >= count)
         before = written(tmp_path, "pretraining")
         os.kill(command.descendants("RayTrainWorker")[worker], signal.SIGKILL)
-        seconds = command.wait_for(
-            lambda before=before: len(written(tmp_path, "pretraining")) > len(before)
-        )
+        seconds = command.wait_for(lambda before=before: len(written(tmp_path, "pretraining")) > len(before))
         now = written(tmp_path, "pretraining")
         repeated = [path for path, at in before.items() if now[path] != at]
         assert len(repeated) <= 1
@@ -40,7 +38,7 @@ def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(
     tmp_path: Path, record_property
 ) -> None:
     storage = tmp_path / "storage"
-    with nodes(tmp_path / "ray", 16380) as cluster:
+    with nodes(9380) as cluster:
         cluster.add(cpus=1)
         cluster.add(cpus=1)
         command = Command(

@@ -24,7 +24,8 @@ def storage(tmp_path: Path) -> Storage:
     for epoch, name in zip((4, 5), names, strict=True):
         (folder / name).mkdir(parents=True)
         torch.save({"epoch": epoch}, folder / name / STATE)
-    listed = {"ray_version": ray.__version__, "checkpoint_results": [{"checkpoint_dir_name": n} for n in names]}
+    results = [{"checkpoint_dir_name": name} for name in names]
+    listed = {"ray_version": ray.__version__, "checkpoint_results": results}
     (folder / SNAPSHOT).write_text(json.dumps(listed))
     return storage
 
@@ -63,7 +64,9 @@ def test_a_torn_checkpoint_is_deleted_and_said(storage: Storage, torn, left, goe
     assert mend(UNIT, storage) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"checkpoint_results": [], "ray_version": "2.0.0"}', b"[1]"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b'{"checkpoint_results": [], "ray_version": "2.0.0"}', b"[1]"]
+)
 def test_a_list_that_ray_could_not_go_on_with_is_deleted(storage: Storage, content: bytes) -> None:
     (storage.pretraining_run(UNIT.key) / SNAPSHOT).write_bytes(content)
     assert mend(UNIT, storage) == []
