@@ -24,6 +24,7 @@ OWN = "raytransfer"
 LEVELS = {
     **dict.fromkeys(("alembic", "mlflow", "optuna", "ray", "ray.train"), logging.ERROR),
     "ray.tune": logging.CRITICAL,  # a trial that fails is a result, with its reason
+    "mlflow.store.db.utils": logging.CRITICAL,  # it raises what it logs
 }
 """From where on libraries' loggers are heard that have handlers of their own."""
 
@@ -104,7 +105,7 @@ def say_error(message: str) -> None:
 
 
 class _Speaker(logging.Handler):
-    """Says our warnings, above the bar; what libraries log is left to `Hidden`, but for errors."""
+    """Says our warnings, above the bar, and libraries' errors; their warnings are counted."""
 
     def __init__(self, hidden: Counter[str], *, verbose: bool) -> None:
         super().__init__(logging.WARNING)

@@ -1,6 +1,7 @@
 """Commands run as a person runs them, disturbed, and what must be true of their storage afterwards."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +57,7 @@ class Command:
             file.seek(0)
         return [file.read() for file in self._files]
 
-    def end(self, seconds: float = 200) -> Done:
+    def end(self, seconds: float = 240) -> Done:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -69,12 +70,14 @@ class Command:
         self.process.kill()
         self.process.wait()
 
-    def wait_for(self, holds: Callable[[], object], seconds: float = 100) -> float:
+    def wait_for(self, holds: Callable[[], object], seconds: float = 240) -> float:
         """Wait until something holds; return how long it took."""
         began = time.monotonic()
         while not holds():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() - began < seconds, self.said()
+            assert self.process.poll() is None, (self.process.returncode, *self.said())
+            if time.monotonic() - began > seconds:
+                self.kill()
+                raise AssertionError(self.said())
             time.sleep(0.05)
         return time.monotonic() - began
 
@@ -141,6 +144,12 @@ def undisturbed() -> Path:
     done = run("grid", storage, *SMALL)
     assert done.code == 0, done.err
     return storage
+
+
+def copy_encoders(storage: Path) -> None:
+    """Begin with the encoders of `undisturbed` and their scores."""
+    for folder in ("pretraining", "results/pretraining", "results/robustness"):
+        shutil.copytree(undisturbed() / folder, storage / folder)
 
 
 def check_pretraining(storage: Path) -> None:

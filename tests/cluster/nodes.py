@@ -1,8 +1,10 @@
 """A cluster of several nodes on this machine, each of which can be taken away."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +20,11 @@ _ASK = (
 
 
 class Nodes:
-    """Nodes of two CPUs or so, the head first; 127.0.0.1, 127.0.0.2, ..."""
+    """Nodes, the head first; the second is 127.0.0.2."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.address, self._folder = f"127.0.0.1:{port}", folder
+    def __init__(self, port: int) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self._folder = tempfile.mkdtemp(prefix="ray-")  # the path of a socket has at most 107 characters
         self._nodes: list[subprocess.Popen] = []
 
     def add(self, *, cpus: int, over: Path | None = None) -> None:
@@ -39,19 +42,19 @@ class Nodes:
         if over is not None:
             blind = f'mount -t tmpfs tmpfs {over} && exec "$@"'
             command = ["unshare", "--mount", "sh", "-c", blind, "sh", *command]
-        self._nodes.append(
-            subprocess.Popen(
-                command, env={**os.environ, **OPEN}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-        )
+        with Path(self._folder, f"{number}.log").open("w") as log:
+            environment = {**os.environ, **OPEN}
+            self._nodes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
         self.wait_for(number)
 
     def wait_for(self, count: int) -> None:
         """Wait until so many nodes are alive."""
-        deadline = time.monotonic() + 60
-        ask = [sys.executable, "-c", _ASK, self.address, str(count)]
+        deadline = time.monotonic() + 90
+        ask = ["timeout", "30", sys.executable, "-c", _ASK, self.address, str(count)]
         while subprocess.run(ask, env={**os.environ, **OPEN}, capture_output=True).returncode:
-            assert time.monotonic() < deadline
+            logs = [path.read_text() for path in Path(self._folder).glob("*.log")]
+            assert all(node.poll() is None for node in self._nodes), logs
+            assert time.monotonic() < deadline, logs
             time.sleep(0.5)
 
     def lose(self, number: int) -> None:
@@ -68,12 +71,17 @@ class Nodes:
     def end(self) -> None:
         for node in reversed(self._nodes):
             node.terminate()
-            node.wait(30)
+            try:
+                node.wait(30)
+            except subprocess.TimeoutExpired:
+                node.kill()
+                node.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @contextmanager
-def nodes(folder: Path, port: int) -> Iterator[Nodes]:
-    found = Nodes(folder, port)
+def nodes(port: int) -> Iterator[Nodes]:
+    found = Nodes(port)
     try:
         yield found
     finally:

@@ -38,7 +38,7 @@ def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(
     tmp_path: Path, record_property
 ) -> None:
     storage = tmp_path / "storage"
-    with nodes(tmp_path / "ray", 16380) as cluster:
+    with nodes(9380) as cluster:
         cluster.add(cpus=1)
         cluster.add(cpus=1)
         command = Command(

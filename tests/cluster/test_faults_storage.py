@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from commands import SMALL, Command, check_grid, check_pretraining, run, undisturbed, written
+from commands import SMALL, Command, check_grid, check_pretraining, copy_encoders, run, undisturbed, written
 from nodes import OPEN, nodes
 
 pytestmark = pytest.mark.faults
@@ -60,7 +60,7 @@ def test_a_pretraining_waits_for_a_full_storage(disk: Disk, record_property) -> 
 
 
 def test_a_grid_on_a_storage_that_stays_full_ends_with_one_line(disk: Disk, record_property) -> None:
-    undisturbed()
+    copy_encoders(disk.path)
     options = (*SMALL, "--set", "resources.storage_patience=2")
     command = Command("grid", disk.path, *options)
     command.wait_for(lambda: len(written(disk.path, "downstream")) >= 2)
@@ -89,7 +89,7 @@ def test_a_node_that_does_not_see_the_storage_is_named(tmp_path: Path) -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("mounting needs root")
     storage = tmp_path / "storage"
     storage.mkdir()
-    with nodes(tmp_path / "ray", 16379) as cluster:
+    with nodes(9379) as cluster:
         cluster.add(cpus=2)
         cluster.add(cpus=2, over=storage)
         done = run("pretrain", storage, *SMALL, "--address", cluster.address, **OPEN)

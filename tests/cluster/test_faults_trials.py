@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import SMALL, Command, check_grid, dices, run, shown, undisturbed, written
+from commands import SMALL, Command, check_grid, copy_encoders, dices, run, shown, written
 from mlflow import MlflowClient
 
 from raytransfer.results import Ledger
@@ -18,15 +18,8 @@ def _marks(storage: Path, kind: str) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in storage.glob(f"failed/{kind}/*.json")}
 
 
-def _copy_of_the_undisturbed(storage: Path) -> None:
-    """Its pretraining and its scores."""
-    for folder in ("pretraining", "results/pretraining", "results/robustness"):
-        (storage / folder).parent.mkdir(parents=True, exist_ok=True)
-        os.system(f"cp -a {undisturbed() / folder} {storage / folder}")
-
-
 def test_trials_whose_processes_are_killed_are_begun_again(tmp_path: Path, record_property) -> None:
-    _copy_of_the_undisturbed(tmp_path)
+    copy_encoders(tmp_path)
     command = Command("grid", tmp_path, *SMALL)
     command.wait_for(lambda: len(written(tmp_path, "downstream")) >= 2)
     before = written(tmp_path, "downstream")
@@ -52,7 +45,7 @@ def test_a_trial_that_runs_out_of_memory_is_marked_and_retried(tmp_path: Path, r
         "--set", "pretraining.epochs=1", "--set", "pretraining.series=[1]", "--set", "downstream.epochs=1",
         "--set", "source.train_per_class=4", "--set", "downstream.batch_size=16",
     )  # fmt: skip
-    assert run("pretrain", tmp_path, *options).code == 0
+    assert run("robustness", tmp_path, *options).code == 0
     total, free = _memory()
     threshold = 1 - (free - 4.0e9) / total
     done = run("grid", tmp_path, *options, RAY_memory_usage_threshold=f"{threshold:.4f}")
@@ -88,7 +81,7 @@ def _memory() -> tuple[float, float]:
 
 def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> None:
     """A rate at which every training diverges; of three, one is made to be missing and not failed."""
-    _copy_of_the_undisturbed(tmp_path)
+    copy_encoders(tmp_path)
     options = (*SMALL, "--set", "modes=full", "--set", "downstream.learning_rate=1e30")
     done = run("grid", tmp_path, *options)
     assert done.code == 1

@@ -43,6 +43,7 @@ def test_a_study_is_its_product_and_epoch_0_serves_all_schemes() -> None:
     ("change", "moved"),
     [
         ({"pretraining": PretrainingConfig(seed=1)}, (True, False, False)),  # they follow the weights
+        ({"pretraining": PretrainingConfig(min_workers=1)}, (True, False, False)),
         ({"robustness": RobustnessConfig(seed=1)}, (False, True, False)),
         ({"robustness": RobustnessConfig(margins=(0.5,))}, (False, True, False)),
         (
