@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from commands import SMALL, Command, check_grid, copy_encoders, dices, run, shown, written
+from commands import PROJECT, SMALL, Command, check_grid, copy_encoders, run, shown, written
 from mlflow import MlflowClient
 
 from raytransfer.results import Ledger
@@ -38,45 +40,34 @@ def test_trials_whose_processes_are_killed_are_begun_again(tmp_path: Path, recor
     record_property("trials_begun_again", len(killed))
 
 
-def test_a_trial_that_runs_out_of_memory_is_marked_and_retried(tmp_path: Path, record_property) -> None:
-    """The big network of two needs more than Ray's memory monitor is told to leave."""
-    options = (
-        "--set", 'models=["unet-micro", "unet"]', "--set", "modes=full", "--set", "target.image_size=256",
-        "--set", "pretraining.epochs=1", "--set", "pretraining.series=[1]", "--set", "downstream.epochs=1",
-        "--set", "source.train_per_class=4", "--set", "downstream.batch_size=16",
+def _memory_grid(storage: Path, *options: str) -> str:
+    script = Path(__file__).with_name("memory_grid.py")
+    done = subprocess.run(
+        [sys.executable, script, storage, *options], capture_output=True, text=True, timeout=280,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), "RAY_AUTH_MODE": "disabled"},
     )  # fmt: skip
-    assert run("robustness", tmp_path, *options).code == 0
-    total, free = _memory()
-    threshold = 1 - (free - 4.0e9) / total
-    done = run("grid", tmp_path, *options, RAY_memory_usage_threshold=f"{threshold:.4f}")
-    assert done.code == 1
-    assert "failed: unet mni152 simple epoch 1 full seed 0: OutOfMemoryError: its node ran out" in done.err
-    assert "Traceback" not in done.err
-    assert [key.startswith("unet-micro-") for key in dices(tmp_path)] == [True]
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_trial_that_runs_out_of_memory_is_marked_and_retried(tmp_path: Path) -> None:
+    copy_encoders(tmp_path)
+    said = _memory_grid(tmp_path)
     ((key, mark),) = _marks(tmp_path, "downstream").items()
-    assert mark["name"] == "unet mni152 simple epoch 1 full seed 0"
-    assert shown(tmp_path, "downstream", "test/dice")[key] == ("FAILED", [])
+    assert said.startswith(f"{key} OutOfMemoryError: its node ran out of memory; resources.memory_per_trial")
+    assert mark["name"] == "unet-micro mni152 simple epoch 2 full seed 0"
+    assert mark["reason"] in said
+    ended = {key: status for key, (status, _) in shown(tmp_path, "downstream", "test/dice").items()}
+    assert (len(ended), ended[key]) == (3, "FAILED")
     first = written(tmp_path, "downstream")
+    assert len(first) == 2, "the others went on"
 
-    again = run("grid", tmp_path, *options)
-    assert again.code == 1
-    assert "left out: 1 that failed before (unet mni152 simple" in again.err
-    assert "--retry-failed runs just those" in again.err
-    assert written(tmp_path, "downstream") == first
-
-    done = run("grid", tmp_path, *options, "--retry-failed")
-    assert done.code == 0, done.err
+    assert _memory_grid(tmp_path, "retry") == ""
     assert not _marks(tmp_path, "downstream")
     now = written(tmp_path, "downstream")
-    assert len(now) == 2
+    assert len(now) == 3
     assert first.items() <= now.items()
     assert set(shown(tmp_path, "downstream", "test/dice").values()) == {("FINISHED", [1])}
-
-
-def _memory() -> tuple[float, float]:
-    """Bytes there are, and are available."""
-    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    return tuple(1024 * float(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
 
 
 def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> None:

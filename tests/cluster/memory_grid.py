@@ -1,0 +1,54 @@
+"""A grid of three trials, one with a batch of all its images (a script of test_faults_trials.py).
+
+python memory_grid.py STORAGE [retry]
+"""
+
+import os
+import sys
+from dataclasses import replace
+
+import ray
+
+from raytransfer.config import DownstreamConfig, StudyConfig, TargetConfig
+from raytransfer.ray_tune.grid import train_grid
+from raytransfer.results import Storage, configurations, downstream_units
+from raytransfer.tracking import Tracker
+
+LEFT = 3.0e9
+"""Bytes that Ray's memory monitor is told to let this grid take, beside what is taken already."""
+
+
+def _memory_threshold() -> float:
+    with open("/proc/meminfo") as file:
+        lines = dict(line.split(":") for line in file)
+    total, free = (1024 * float(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    return 1 - (free - LEFT) / total
+
+
+def main(root: str, *, retry: bool) -> None:
+    storage = Storage(root, retry_failed=retry)
+    study = StudyConfig(
+        models=("unet-micro",),
+        modes=("full",),
+        seeds=(0,),
+        target=TargetConfig(image_size=256),
+        downstream=DownstreamConfig(epochs=1, batch_size=2),
+    )
+    encoders = {("unet-micro", "simple"): storage.series("unet-micro", "simple").fingerprints()}
+    study = replace(
+        study, pretraining=replace(study.pretraining, series=tuple(encoders["unet-micro", "simple"]))
+    )
+    small, large, last = downstream_units(study, configurations(study), encoders)
+    large = replace(large, study=replace(study, downstream=DownstreamConfig(epochs=1, batch_size=1000)))
+    with Tracker(f"sqlite:///{root}/mlflow.db", artifact_root=storage.root / "mlartifacts") as tracker:
+        if not retry:
+            os.environ["RAY_memory_usage_threshold"] = f"{_memory_threshold():.4f}"  # noqa: SIM112
+        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+        train_grid([small, large, last], storage, tracker)
+        ray.shutdown()
+    for failure in storage.failures.new:
+        print(f"{failure.key} {failure.reason}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], retry=sys.argv[2:] == ["retry"])
