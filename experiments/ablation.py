@@ -58,13 +58,13 @@ def ablation(found: Sequence[Curve], output: Path | None) -> int:
 
 def experiment(session: Session) -> int:
     """Make what is missing, from pretraining to the last trial, and print the ablation of the study."""
-    scorings, trials, failed = train(session)
+    scorings, trials = train(session)
     tables = recorded(session.storage.ledger, scorings, trials)
     for line in incomplete(*tables):
         print(f"left out: {line}", file=sys.stderr)
     if found := curves(*tables):
         ablation(found, session.output)
-    return finish(session, failed)
+    return finish(session, scorings, trials)
 
 
 if __name__ == "__main__":

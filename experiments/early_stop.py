@@ -91,7 +91,7 @@ def experiment(session: Session) -> int:
     judgements = [(unit, judge(unit, storage, make_rule, signal)) for unit in units]
     print(stopping_table(judgements, storage, _grid_curves(session)))
     print(f"rule: {make_rule()} on {signal}; stop, saved, trained and selected count epochs")
-    return 0
+    return session.finish(units)
 
 
 if __name__ == "__main__":

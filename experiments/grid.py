@@ -19,9 +19,15 @@ from tabulate import tabulate
 from raytransfer.cli import Session, main
 from raytransfer.config import InputError, StudyConfig
 from raytransfer.data import source_problem, target_problem, training_size
-from raytransfer.ray_tune.grid import FailedTrial, train_grid
+from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary
-from raytransfer.results import DownstreamUnit, ScoringUnit, configurations, downstream_units
+from raytransfer.results import (
+    DownstreamUnit,
+    ScoringUnit,
+    configurations,
+    downstream_units,
+    pretraining_units,
+)
 from raytransfer.training.cost import seconds_per_image
 
 
@@ -56,34 +62,34 @@ def plan(study: StudyConfig) -> int:
     return 0
 
 
-def run(session: Session) -> tuple[list[ScoringUnit], list[DownstreamUnit], list[FailedTrial]]:
-    """Make what is missing, from pretraining to the last trial; return the study's units, and what failed."""
+def run(session: Session) -> tuple[list[ScoringUnit], list[DownstreamUnit]]:
+    """Make what is missing, from pretraining to the last trial; return the study's units."""
     encoders = pretrain(session)
     trials = downstream_units(session.study, configurations(session.study), encoders)
     if not trials:
+        session.finish(pretraining_units(session.study))
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
     scorings = score(session, encoders)
-    return scorings, trials, train_grid(trials, session.storage, session.tracker)
+    train_grid(trials, session.storage, session.tracker)
+    return scorings, trials
 
 
-def finish(session: Session, failed: list[FailedTrial]) -> int:
-    """Say where the runs are and which trials failed; return the exit code."""
+def finish(session: Session, scorings: list[ScoringUnit], trials: list[DownstreamUnit]) -> int:
+    """Say where the runs are and what failed; return the exit code."""
     command, link = session.tracker.ui_hint()
     print(f"runs:   {command + ', then open ' if command else ''}{link}")
-    for trial in failed:
-        print(f"failed: {trial.name}: {trial.reason} ({trial.details})", file=sys.stderr)
-    return 1 if failed else 0
+    return session.finish([*pretraining_units(session.study), *scorings, *trials])
 
 
 def experiment(session: Session) -> int:
     """Make what is missing and print the answer."""
-    scorings, trials, failed = run(session)
+    scorings, trials = run(session)
     storage = session.storage
     found = answers(storage.ledger, scorings, trials)
     if found:
         draw_answers(storage.root / "answer.png", found)
         print(f"\n{summary(found)}\n\nfigure: {storage.root / 'answer.png'}")
-    return finish(session, failed)
+    return finish(session, scorings, trials)
 
 
 if __name__ == "__main__":

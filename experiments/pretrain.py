@@ -13,7 +13,7 @@ from presets import PRESETS
 
 from raytransfer.cli import Session, main
 from raytransfer.data import source_problem
-from raytransfer.ray_train.pretraining import pretrain, series_problem
+from raytransfer.ray_train.pretraining import is_imported, pretrain, series_problem
 from raytransfer.results import Encoders, pretraining_units
 
 
@@ -23,8 +23,10 @@ def run(session: Session) -> Encoders:
     problem = source_problem(session.study.source)
     if problem is None:
         pretrain(units, storage, session.tracker)
-    for lacking in filter(None, (series_problem(unit, storage) for unit in units)):
-        print(f"missing: {lacking} ({problem or 'an imported series'})", file=sys.stderr)
+    for unit in units:
+        if (lacking := series_problem(unit, storage)) is not None:
+            because = "an imported series" if is_imported(unit, storage) else problem or "see what failed"
+            print(f"missing: {lacking} ({because})", file=sys.stderr)
     return {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
 
 
@@ -33,7 +35,7 @@ def experiment(session: Session) -> int:
     for (encoder, scheme), series in run(session).items():
         folder = session.storage.series(encoder, scheme).directory
         print(f"{encoder} {scheme}: epochs {', '.join(map(str, series)) or 'none'} in {folder}")
-    return 0
+    return session.finish(pretraining_units(session.study))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from raytransfer.cli import Session, main
 from raytransfer.ray_tune.scoring import score
-from raytransfer.results import Encoders, ScoringUnit, scoring_units
+from raytransfer.results import Encoders, ScoringUnit, pretraining_units, scoring_units
 
 
 def run(session: Session, encoders: Encoders) -> list[ScoringUnit]:
@@ -38,7 +38,7 @@ def experiment(session: Session) -> int:
     print(tabulate(rows, headers=["dataset", "encoder", "scheme", "epoch", "robustness", "pooled"]))
     which = f"{config.distance}, margin {config.margin:g}, level {config.level}"
     print(f"scores of {which}; those of all parameter choices are in the ledger")
-    return 0
+    return session.finish([*pretraining_units(session.study), *units.values()])
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
         },
     )
     encoders = pretrain(replace(session, study=first))
+    session.finish(pretraining_units(first))
     trials = downstream_units(first, configurations(first), encoders)
     if not trials:
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")

@@ -103,7 +103,12 @@ class TargetConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainingConfig:
-    """The pretraining recipe (AdamW, linear warm-up, cosine decay per step, cross-entropy)."""
+    """The pretraining recipe (AdamW, linear warm-up, cosine decay per step, cross-entropy).
+
+    The number of workers is part of the recipe. A batch has the same images whatever it is, but batch norm
+    and mixing work on each worker's share of it, and a sum over other parts has other last digits. With
+    `min_workers` the number may change during the training, so that a seed no longer gives one result.
+    """
 
     epochs: int = setting(20, "epochs of a whole pretraining")
     series: tuple[int, ...] = setting((0, 1, 2, 5, 10, 20), "epochs whose encoder is kept; 0 is untrained")
@@ -120,6 +125,9 @@ class PretrainingConfig:
     )
     chunk_size: int = setting(0, "most images of a worker in one forward pass; 0: its whole share of a batch")
     num_workers: int = setting(2, "data-parallel workers (Ray Train)")
+    min_workers: int = setting(
+        0, "least workers to go on with where the cluster has no room for num_workers; 0: always num_workers"
+    )
     seed: int = setting(0, "seed of initialisation, order and augmentation")
 
     def __post_init__(self) -> None:
@@ -131,6 +139,10 @@ class PretrainingConfig:
         )  # fmt: skip
         _require(series[-1] <= self.epochs, "pretraining.series", series, f"within {self.epochs} epochs")
         _require(self.num_workers >= 1, "pretraining.num_workers", self.num_workers, "at least 1")
+        _require(
+            0 <= self.min_workers <= self.num_workers,
+            "pretraining.min_workers", self.min_workers, f"between 0 and num_workers={self.num_workers}",
+        )  # fmt: skip
         _require(
             self.batch_size >= self.num_workers and self.batch_size % self.num_workers == 0,
             "pretraining.batch_size", self.batch_size, f"a multiple of num_workers={self.num_workers}",
@@ -231,19 +243,59 @@ class ResourcesConfig:
     """What one process asks of the cluster. Changes where and how fast things run, not what is computed."""
 
     cpus_per_worker: float = setting(1, "CPU cores of one pretraining worker")
-    gpu_pretraining: bool = setting(False, "whether each pretraining worker takes a GPU")
+    gpu_pretraining: bool = setting(False, "whether each pretraining worker takes GPUs")
+    gpus_per_worker: float = setting(
+        1, "with gpu_pretraining, GPUs of one pretraining worker; a fraction for a single worker only"
+    )
+    memory_per_worker: float = setting(0, "memory kept free for one pretraining worker, GB; 0: not asked for")
     loader_workers: int = setting(0, "processes per pretraining worker that read images ahead; 0: itself")
     cpus_per_trial: float = setting(1, "CPU cores of one scoring or downstream trial")
     gpus_per_trial: float = setting(0, "GPUs of one scoring or downstream trial; fractions share one")
+    memory_per_trial: float = setting(
+        0, "memory kept free for one scoring or downstream trial, GB; 0: not asked for"
+    )
+    storage_patience: float = setting(
+        600, "how long finished work waits for a storage that is full or away, before it is given up, seconds"
+    )
 
     def __post_init__(self) -> None:
-        for name in ("cpus_per_worker", "cpus_per_trial"):
+        for name in ("cpus_per_worker", "cpus_per_trial", "gpus_per_worker"):
             _require(getattr(self, name) > 0, f"resources.{name}", getattr(self, name), "positive")
-        _require(self.loader_workers >= 0, "resources.loader_workers", self.loader_workers, "at least 0")
-        _require(self.gpus_per_trial >= 0, "resources.gpus_per_trial", self.gpus_per_trial, "at least 0")
+        for name in (
+            "loader_workers",
+            "gpus_per_trial",
+            "memory_per_worker",
+            "memory_per_trial",
+            "storage_patience",
+        ):
+            _require(getattr(self, name) >= 0, f"resources.{name}", getattr(self, name), "at least 0")
+        for name in ("gpus_per_worker", "gpus_per_trial"):
+            gpus = getattr(self, name)
+            _require(
+                gpus <= 1 or float(gpus).is_integer(),
+                f"resources.{name}",
+                gpus,
+                "a fraction of one, or whole",
+            )
+
+    @property
+    def of_worker(self) -> dict[str, float]:
+        """What one pretraining worker asks of Ray: "CPU", "GPU" and "memory", bytes; without what is 0."""
+        gpus = self.gpus_per_worker if self.gpu_pretraining else 0
+        return _asked(self.cpus_per_worker, gpus, self.memory_per_worker)
+
+    @property
+    def of_trial(self) -> dict[str, float]:
+        """What one scoring or downstream trial asks, as `of_worker`."""
+        return _asked(self.cpus_per_trial, self.gpus_per_trial, self.memory_per_trial)
 
 
-KEPT_BY_REFERENCE_RECIPES = ("num_workers", "seed")
+def _asked(cpus: float, gpus: float, gigabytes: float) -> dict[str, float]:
+    asked = {"CPU": cpus, "GPU": gpus, "memory": round(gigabytes * 1e9)}
+    return {name: amount for name, amount in asked.items() if amount}
+
+
+KEPT_BY_REFERENCE_RECIPES = ("num_workers", "min_workers", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +328,12 @@ class StudyConfig:
         for mode in self.modes:
             if mode not in MODES:
                 raise unknown_name("mode", mode, MODES)
+        if self.resources.gpu_pretraining and self.pretraining.num_workers > 1:
+            _require(
+                self.resources.gpus_per_worker >= 1,
+                "resources.gpus_per_worker", self.resources.gpus_per_worker,
+                f"whole with pretraining.num_workers={self.pretraining.num_workers}, that cannot share one",
+            )  # fmt: skip
         if self.reference_recipes:
             kept = {name: getattr(self.pretraining, name) for name in KEPT_BY_REFERENCE_RECIPES}
             standard = dataclasses.replace(PretrainingConfig(), **kept)

@@ -47,7 +47,10 @@ def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str,
         weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
         # The architecture stands in the file too, so that its SHA-256 tells encoders of other options apart.
         architecture = json.dumps({"encoder": encoder.name, "options": encoder.options}, sort_keys=True)
-        safetensors.torch.save_file(weights, partial / WEIGHTS, metadata={"architecture": architecture})
+        # Not `save_file`: of a full storage it tells in its own error, which is no OSError.
+        (partial / WEIGHTS).write_bytes(
+            safetensors.torch.save(weights, metadata={"architecture": architecture})
+        )
         sha256 = _sha256(partial / WEIGHTS)
         description = {
             **meta,

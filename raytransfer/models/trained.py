@@ -46,8 +46,11 @@ def save_trained(
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     partial = path.with_suffix(".partial")
-    safetensors.torch.save_file(weights, partial, metadata={ABOUT: json.dumps(about)})
-    partial.replace(path)
+    try:
+        partial.write_bytes(safetensors.torch.save(weights, metadata={ABOUT: json.dumps(about)}))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_trained(path: str | os.PathLike[str]) -> tuple[SegmentationModel, dict[str, Any]]:

@@ -21,6 +21,7 @@ from raytransfer.results import (
     Storage,
     git_sha,
     library_versions,
+    patiently,
     result_row,
     scoring_row,
     target_scores,
@@ -95,6 +96,7 @@ class _Epochs:
         self._unit, self._storage, self._training, self._targets = unit, storage, training, targets
         self._signal, self._num_processes = signal, num_processes
         self._series = storage.series(unit.encoder, unit.scheme)
+        self._patience = unit.study.resources.storage_patience
 
     def goes_on(self, state: Mapping[str, Any]) -> bool:
         """Return whether nothing is missing of the epochs up to a state."""
@@ -132,7 +134,7 @@ class _Epochs:
                 encoder=self._unit.encoder, scheme=self._unit.scheme, epoch=epoch, encoder_sha256=sha256,
                 pretraining=self._unit.key, source=self._unit.study.source.name, **metrics,
             )  # fmt: skip
-            self._storage.ledger.append("pretraining", row)
+            self._write("pretraining", row)
         return {"epoch": epoch, **metrics, **(target_scores(scored, self._signal) if scored else {})}
 
     def _score(self, unit: ScoringUnit) -> tuple[ScoringUnit, list[dict[str, Any]]]:
@@ -148,8 +150,11 @@ class _Epochs:
         )
         if self._training.rank == 0:
             row = scoring_row(unit, found, seconds=time.monotonic() - started)
-            self._storage.ledger.append("robustness", row)
+            self._write("robustness", row)
         return unit, [asdict(score) for score in found]
+
+    def _write(self, kind: str, row: dict[str, Any]) -> None:
+        patiently(lambda: self._storage.ledger.append(kind, row), seconds=self._patience)
 
     def _keep(self, metrics: dict[str, float]) -> str:
         """Save the encoder where it is wanted (rank 0); return its SHA-256, empty where it is not kept.
@@ -172,4 +177,4 @@ class _Epochs:
             "git_sha": git_sha(),
             "versions": library_versions(),
         }
-        return save_encoder(path, self._training.encoder, meta)
+        return patiently(lambda: save_encoder(path, self._training.encoder, meta), seconds=self._patience)

@@ -1,11 +1,11 @@
 """Distributed pretraining: one TorchTrainer per encoder, a checkpoint series and a ledger row per epoch."""
 
+import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # one report is taken in per interval
@@ -16,11 +16,15 @@ import ray.train.torch
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from tqdm import tqdm
 
-from raytransfer.config import InputError, WorkFailedError, reason
+from raytransfer.config import InputError
 from raytransfer.data import load_source
+from raytransfer.ray_train.failed import RETRIES, failed_training
+from raytransfer.ray_train.resuming import TO_KEEP, mend
 from raytransfer.ray_train.worker import pretraining_worker
 from raytransfer.results import PretrainingUnit, Signal, Storage
 from raytransfer.tracking import Tracker, pretraining_record
+
+_log = logging.getLogger(__name__)
 
 
 def is_imported(unit: PretrainingUnit, storage: Storage) -> bool:
@@ -69,24 +73,36 @@ def is_trainable(unit: PretrainingUnit, storage: Storage) -> bool:
     return series_problem(unit, storage) is not None or storage.pretraining_run(unit.key).exists()
 
 
+def is_pending(unit: PretrainingUnit, storage: Storage) -> bool:
+    """Return whether this command is to train a unit: it can go on, and see `Failures`."""
+    return is_trainable(unit, storage) and storage.failures.selects("pretraining", unit.key)
+
+
 def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -> None:
     """Pretrain what is missing, one unit after the other, and publish every unit to MLflow.
 
     Imported series are left as they are, with what they lack.
 
-    An interrupted pretraining goes on from its last whole epoch.
+    An interrupted pretraining goes on from its last whole epoch. One that fails is in `storage.failures`
+    afterwards, and the others are trained.
 
     Args:
         units: Pretrainings; those that are complete are not trained, those that were stopped go on.
         storage: Where the series, the ledger and Ray's files are.
         tracker: Where runs are shown.
+
+    Raises:
+        WorkFailedError: The storage takes nothing.
     """
     units = [unit for unit in units if not is_imported(unit, storage)]
-    pending = [unit for unit in units if is_trainable(unit, storage)]
+    pending = [unit for unit in units if is_pending(unit, storage)]
     data = ray.put(load_source(pending[0].study.source)) if pending else None
     for unit in units:
         if unit in pending:
             _pretrain_one(unit, data, storage, tracker)
+        if is_trainable(unit, storage):  # it failed, now or before
+            continue
+        storage.failures.forget("pretraining", unit.key)
         if not tracker.is_finished("pretraining", unit.key):
             tracker.publish(pretraining_record(unit, storage, _rows(unit, storage)), wait=True)
 
@@ -140,14 +156,17 @@ def pretraining_trainer(
             "signal": signal or Signal.of_study(unit.study.robustness),
         },
         scaling_config=ray.train.ScalingConfig(
-            num_workers=config.num_workers,
+            num_workers=(config.min_workers, config.num_workers)
+            if config.min_workers
+            else config.num_workers,
             use_gpu=resources.gpu_pretraining,
-            resources_per_worker={"CPU": resources.cpus_per_worker},
+            resources_per_worker=resources.of_worker,
         ),
         run_config=ray.train.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=1),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=TO_KEEP),
+            failure_config=ray.train.FailureConfig(max_failures=RETRIES, max_preemption_failures=-1),
             callbacks=list(callbacks),
         ),
     )
@@ -157,11 +176,14 @@ def _pretrain_one(
     unit: PretrainingUnit, data: ray.ObjectRef | None, storage: Storage, tracker: Tracker
 ) -> None:
     folder = storage.pretraining_run(unit.key)
+    for line in mend(unit, storage):
+        _log.warning(line)
     trainer = pretraining_trainer(unit, data, storage, targets={})
     resuming, started = folder.exists(), datetime.now(UTC)
     rows: list[dict[str, Any]] = []
+    found: list[ray.train.Result | BaseException] = []
     with tqdm(total=unit.recipe.epochs, desc=f"pretraining {unit.name}", unit="epoch") as bar:
-        for _ in _while_fitting(trainer, failed=lambda error: _failure(unit, storage, tracker, error)):
+        for _ in _while_fitting(trainer, found):
             known = _rows(unit, storage, after=rows[-1]["epoch"] if rows else 0)
             # A series that is made again replaces rows that are there.
             new = [row for row in known if resuming or row["finished_at"] >= started]
@@ -173,51 +195,30 @@ def _pretrain_one(
                 )
                 bar.update(len(new))
                 tracker.publish(pretraining_record(unit, storage, rows), finished=False)
-    shutil.rmtree(folder)  # only for resuming
-    _details(unit, storage).unlink(missing_ok=True)
-
-
-def failure_cause(error: ray.train.TrainingFailedError) -> BaseException:
-    """Return what a worker raised, or the controller's own error."""
-    raised: dict[int, BaseException] = getattr(error, "worker_failures", {})  # a failing controller has none
-    return next(iter(raised.values()), error)
-
-
-def _details(unit: PretrainingUnit, storage: Storage) -> Path:
-    return storage.ray / "pretraining" / f"{unit.key}.error.txt"
-
-
-def _failure(
-    unit: PretrainingUnit, storage: Storage, tracker: Tracker, error: ray.train.TrainingFailedError
-) -> WorkFailedError:
-    """Write what the workers raised to a file, and return it as one line."""
-    details = _details(unit, storage)
-    details.write_text(str(error))
-    cause = failure_cause(error)
-    tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), reason(cause))
-    return WorkFailedError(f"pretraining {unit.name} failed: {reason(cause)} ({details})")
+    failed = failed_training(found[0], storage)
+    if failed is None:
+        shutil.rmtree(folder)  # only for resuming
+        return
+    storage.failures.mark("pretraining", unit.key, unit.name, **vars(failed))
+    tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), failed.reason)
 
 
 def _while_fitting(
-    trainer: ray.train.torch.TorchTrainer, *, failed: Callable[[ray.train.TrainingFailedError], Exception]
+    trainer: ray.train.torch.TorchTrainer, found: list[ray.train.Result | BaseException]
 ) -> Iterator[None]:
-    """Run `fit()` in a thread, yield twice a second and once at the end; raise `failed(what it raised)`.
+    """Run `fit()` in a thread, yield twice a second and once at the end; append what it returned or raised.
 
     In the main thread, `fit()` would leave its own handler of Ctrl-C behind for the rest of the program.
     """
-    raised: list[BaseException] = []
 
     def fit() -> None:
         try:
-            trainer.fit()
+            found.append(trainer.fit())
         except BaseException as error:  # handed to the main thread
-            raised.append(error)
+            found.append(error)
 
     thread = threading.Thread(target=fit, daemon=True)
     thread.start()
     while thread.is_alive():
         thread.join(0.5)
         yield
-    if raised:
-        error = raised[0]
-        raise failed(error) if isinstance(error, ray.train.TrainingFailedError) else error

@@ -3,9 +3,8 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
@@ -15,56 +14,41 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
-from raytransfer.config import reason
 from raytransfer.data import load_target
+from raytransfer.ray_train.failed import RETRIES, Failed, storage_failed
+from raytransfer.ray_tune.failed_trials import FAILED, StopWithoutStorage
 from raytransfer.ray_tune.progress import ProgressBar
-from raytransfer.ray_tune.tracked import TrackTrials
-from raytransfer.ray_tune.trial import ERROR, DownstreamTrial
+from raytransfer.ray_tune.tracked import TrackTrials, was_interrupted
+from raytransfer.ray_tune.trial import DownstreamTrial
 from raytransfer.results import DownstreamUnit, Storage, all_seeds_finished, best_seed
 from raytransfer.tracking import RunRecord, Tracker, downstream_record
 
 
-@dataclass(frozen=True, kw_only=True)
-class FailedTrial:
-    """A trial that ended with an error.
-
-    Attributes:
-        name: The trial.
-        reason: Last line of the error.
-        details: File with the whole error.
-    """
-
-    name: str
-    reason: str
-    details: Path
-
-
-def _best(trials: Sequence[Trial]) -> str:
+def _describe(trials: Sequence[Trial]) -> str:
     dices = [t.last_result["test/dice"] for t in trials if "test/dice" in t.last_result]
-    return f"best Dice {max(dices):.3f}" if dices else ""
+    failed = sum(FAILED in t.last_result for t in trials)
+    return ", ".join([f"best Dice {max(dices):.3f}"] * bool(dices) + [f"{failed} failed"] * bool(failed))
 
 
-def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
+def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
     """Run the trials the ledger lacks, as many at a time as the cluster has room for, and publish all.
 
+    Trials that fail are in `storage.failures` afterwards; the others go on. A trial whose process or host is
+    lost is begun again.
+
     Args:
-        units: Trials; those in the ledger are not repeated.
+        units: Trials; those in the ledger are not repeated, nor, unless asked for, those that failed before.
         storage: Where the series, the ledger and Ray's files are.
         tracker: Where runs are shown.
 
-    Returns:
-        Trials that failed; the others went on.
-
     Raises:
+        WorkFailedError: The storage takes nothing.
         KeyboardInterrupt: Ctrl-C; trials that were finished are kept.
     """
-    pending = {unit.key: unit for unit in units if not storage.ledger.has("downstream", unit.key)}
-    failed = _tune(pending, storage, tracker) if pending else []
+    pending = {unit.key: unit for unit in units if storage.is_pending("downstream", unit.key)}
+    if pending:
+        _tune(pending, storage, tracker)
     _publish_missing(units, storage, tracker)
-    unfinished = [unit for unit in pending.values() if not storage.ledger.has("downstream", unit.key)]
-    if len(unfinished) > len(failed):
-        raise KeyboardInterrupt
-    return failed
 
 
 def _publish_missing(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
@@ -89,27 +73,32 @@ def _publish_best(unit: DownstreamUnit, storage: Storage, tracker: Tracker, *, w
         tracker.publish(replace(record, model=storage.trained(best.key)), wait=wait)
 
 
-def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> list[FailedTrial]:
+def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
     study = next(iter(pending.values())).study
     datasets = dict.fromkeys(unit.configuration.dataset for unit in pending.values())
     data = {name: ray.put(load_target(name, study.target)) for name in datasets}
     trainable = tune.with_parameters(DownstreamTrial, units=pending, data=data, root=storage.root)
-    resources = {"cpu": study.resources.cpus_per_trial, "gpu": study.resources.gpus_per_trial}
     trials = [{"number": number, "key": key} for number, key in enumerate(pending, 1)]
 
     def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
         return downstream_record(pending[config["trial"]["key"]], storage, history)
 
     def end(config: dict[str, Any], record: RunRecord) -> None:
+        if not storage.ledger.has("downstream", record.key):  # it was stopped with all others
+            return
+        storage.failures.forget("downstream", record.key)
         tracker.publish(record)
         _publish_best(pending[config["trial"]["key"]], storage, tracker)
 
+    def fail(config: dict[str, Any], failed: Failed, host: str) -> None:
+        unit = pending[config["trial"]["key"]]
+        storage.failures.mark("downstream", unit.key, unit.name, host=host, **vars(failed))
+
+    stopper = StopWithoutStorage()
     tuner = tune.Tuner(
-        tune.with_resources(trainable, resources),
+        tune.with_resources(trainable, tune.PlacementGroupFactory([study.resources.of_trial])),
         param_space={"trial": tune.grid_search(trials)},
         tune_config=tune.TuneConfig(
-            metric="test/dice",
-            mode="max",
             reuse_actors=True,
             trial_name_creator=lambda trial: f"{trial.config['trial']['number']:04d}",
             trial_dirname_creator=lambda trial: trial.config["trial"]["key"],
@@ -117,19 +106,17 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "downstream"),
-            callbacks=[TrackTrials(record, tracker, end=end)],
-            progress_reporter=ProgressBar(len(pending), title="downstream grid", describe=_best),
+            stop=stopper,
+            callbacks=[TrackTrials(record, tracker, end=end, fail=fail)],
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            progress_reporter=ProgressBar(len(pending), title="downstream grid", describe=_describe),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=1,
         ),
     )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are returned, with their reason
-    failed = []
-    for result in tuner.fit():
-        if result.error is not None:
-            unit = pending[result.config["trial"]["key"]]
-            details = storage.trial_folder(unit.key) / ERROR
-            details.parent.mkdir(parents=True, exist_ok=True)
-            details.write_text(str(result.error))
-            failed.append(FailedTrial(name=unit.name, reason=reason(result.error), details=details))
-    return failed
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are marked, with their reason
+    results = tuner.fit()
+    if stopper.said is not None:
+        raise storage_failed(storage, stopper.said)
+    if was_interrupted(results, len(pending)):
+        raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from itertools import count, takewhile
 from typing import Any
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
+os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # a trial that failed has no score
 
 import ray
 import ray.train
@@ -22,11 +23,15 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import TrialScheduler
+from ray.tune.stopper import CombinedStopper
 
-from raytransfer.config import StudyConfig, WorkFailedError, reason
+from raytransfer.config import StudyConfig, WorkFailedError
 from raytransfer.data import load_source, load_target
-from raytransfer.ray_train.pretraining import failure_cause, is_imported, is_trainable, pretraining_trainer
+from raytransfer.ray_train.failed import RETRIES, Failed, failed_training
+from raytransfer.ray_train.pretraining import is_imported, is_pending, is_trainable, pretraining_trainer
+from raytransfer.ray_train.resuming import mend
 from raytransfer.ray_tune.early_stopping import FOLDER, RobustnessScheduler, RobustnessStopper
+from raytransfer.ray_tune.failed_trials import StopWithoutStorage, failed_result
 from raytransfer.ray_tune.free_workers import FreeWorkers
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
@@ -42,6 +47,8 @@ from raytransfer.results import (
 )
 from raytransfer.scheduling import StoppingRule
 from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record, stopping_record
+
+_log = logging.getLogger(__name__)
 
 DRIVER_MEMORY = 600 * 2**20
 """Bytes a trial's processes take: no CPU, or drivers would keep their own workers waiting for ever."""
@@ -61,6 +68,7 @@ def pretrain_until_stopped(
     """Pretrain every unit until its rule has stopped on every target, and publish all to MLflow.
 
     Series that are complete or imported are not trained: their checkpoints are scored where they were not.
+    What fails is in `storage.failures` afterwards, and the others go on.
 
     Args:
         units: Pretrainings of one study.
@@ -71,25 +79,27 @@ def pretrain_until_stopped(
         scheduler: One of Ray's, which may stop a trial before its rule does.
 
     Raises:
-        WorkFailedError: Names the pretrainings that failed; the others were finished.
+        WorkFailedError: The storage takes nothing.
         KeyboardInterrupt: Ctrl-C; the same call goes on from there.
     """
+    if storage.failures.retry:
+        units = [unit for unit in units if is_pending(unit, storage)]
     done = {(u.encoder, u.scheme): u for u in units if not is_trainable(u, storage)}
     if done:
         series = {key: storage.series(*key).fingerprints() for key in done}
         score(scoring_units(units[0].study, series), storage, tracker)
-    pending = {u.key: u for u in units if is_trainable(u, storage)}
+    pending = {u.key: u for u in units if is_pending(u, storage)}
     if scheduler is None:  # which would judge all pretrainings together
         decided = [
             u for u in pending.values() if all(j.stopped for j in judge(u, storage, make_rule, signal))
         ]
         pending = {key: unit for key, unit in pending.items() if unit not in decided}
-    failed = _tune(pending, storage, tracker, make_rule, signal, scheduler) if pending else {}
+    if pending:
+        _tune(pending, storage, tracker, make_rule, signal, scheduler)
+    failed = {failure.key for failure in storage.failures.known("pretraining", [u.key for u in units])}
     for unit in units:
         if unit.key not in failed:
             settle(unit, storage, tracker, make_rule, signal)
-    if failed:
-        raise WorkFailedError(f"pretraining failed: {'; '.join(failed.values())}")
 
 
 def settle(
@@ -145,13 +155,22 @@ def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
     unit, storage = job["units"][config["pretraining"]["key"]], job["storage"]
     for report in recorded_reports(unit, storage, job["signal"]):
         tune.report(report)
+    trainer = pretraining_trainer(
+        unit, job["data"], storage, targets=job["targets"], signal=job["signal"],
+        callbacks=[TuneReportCallback()],
+    )  # fmt: skip
+    found: ray.train.Result | BaseException
     try:
-        pretraining_trainer(
-            unit, job["data"], storage, targets=job["targets"], signal=job["signal"],
-            callbacks=[TuneReportCallback()],
-        ).fit()  # fmt: skip
+        found = trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise WorkFailedError(reason(failure_cause(error))) from error
+        found = error
+    try:
+        failed = failed_training(found, storage)
+    except WorkFailedError as error:
+        tune.report(failed_result(Failed(reason=str(error), details=""), by_storage=True))
+        return
+    if failed is not None:
+        tune.report(failed_result(failed))
 
 
 def _describe(trials: Sequence[Trial]) -> str:
@@ -185,8 +204,11 @@ def _tune(
     make_rule: MakeRule,
     signal: Signal,
     scheduler: TrialScheduler | None,
-) -> dict[str, str]:
-    """Run Tune; return key -> a line on why it failed, of the pretrainings that did."""
+) -> None:
+    """Run Tune."""
+    for unit in pending.values():
+        for line in mend(unit, storage):
+            _log.warning(line)
     study = next(iter(pending.values())).study
     job = {
         "units": dict(pending),
@@ -200,6 +222,14 @@ def _tune(
     def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
         return reported_pretraining(pending[config["pretraining"]["key"]], storage, history)
 
+    def end(config: dict[str, Any], record: RunRecord) -> None:
+        storage.failures.forget("pretraining", record.key)
+
+    def fail(config: dict[str, Any], failed: Failed, host: str) -> None:
+        unit = pending[config["pretraining"]["key"]]
+        storage.failures.mark("pretraining", unit.key, unit.name, host=host, **vars(failed))
+
+    without_storage = StopWithoutStorage()
     folder = storage.ray / "early-stopping" / datetime.now(UTC).strftime("early-stop-%Y%m%d-%H%M%S")
     tuner = tune.Tuner(
         tune.with_resources(trial, {"memory": DRIVER_MEMORY}),
@@ -216,21 +246,18 @@ def _tune(
         run_config=tune.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
-            stop=None if scheduler is None else RobustnessStopper(make_rule, folder=folder / FOLDER),
-            callbacks=[FreeWorkers(), TrackTrials(record, tracker)],
+            stop=without_storage
+            if scheduler is None
+            else CombinedStopper(without_storage, RobustnessStopper(make_rule, folder=folder / FOLDER)),
+            callbacks=[FreeWorkers(), TrackTrials(record, tracker, end=end, fail=fail)],
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(len(pending), title="pretraining", describe=_describe),
             verbose=1,
         ),
     )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are returned, with their reason
-    failed = {}
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are marked, with their reason
     results = tuner.fit()
-    for result in results:
-        if result.error is not None:
-            unit = pending[result.config["pretraining"]["key"]]
-            details = storage.pretraining_run(unit.key).with_suffix(".error.txt")
-            details.write_text(str(result.error))
-            failed[unit.key] = f"{unit.name}: {reason(result.error)} ({details})"
+    if without_storage.said is not None:
+        raise WorkFailedError(without_storage.said)
     if was_interrupted(results, len(pending)):
         raise KeyboardInterrupt
-    return failed

@@ -10,10 +10,10 @@ import ray
 import torch
 from tqdm import tqdm
 
-from raytransfer.config import WorkFailedError, reason
 from raytransfer.data import Images, load_target
 from raytransfer.models import load_encoder
-from raytransfer.results import ScoringUnit, Storage, scoring_row
+from raytransfer.ray_train.failed import RETRIES, failed_task, storage_failed
+from raytransfer.results import ScoringUnit, Storage, is_of_storage, patiently, scoring_row
 from raytransfer.tracking import Tracker, scoring_record
 from raytransfer.transferability import HingeSums, hinge_sums
 
@@ -23,20 +23,22 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
 
     Scores are of the target's training images, without their labels; every parameter choice is scored.
 
+    What fails is in `storage.failures` afterwards; the others are scored. A task whose process or host is
+    lost is begun again.
+
     Args:
-        units: Scorings; those in the ledger are not repeated.
+        units: Scorings; those in the ledger are not repeated, nor, unless asked for, those that failed.
         storage: Where the series and the ledger are.
         tracker: Where runs are shown.
 
     Raises:
-        WorkFailedError: Names the checkpoints that could not be scored; the others were.
+        WorkFailedError: The storage takes nothing.
     """
-    pending = [unit for unit in units if not storage.ledger.has("robustness", unit.key)]
-    failed = _score(pending, storage, tracker, num_done=len(units) - len(pending)) if pending else []
-    if failed:
-        raise WorkFailedError(f"scoring failed: {'; '.join(failed)}")
+    pending = [unit for unit in units if storage.is_pending("robustness", unit.key)]
+    if pending:
+        _score(pending, storage, tracker, num_done=len(units) - len(pending))
     for unit in units:
-        if not tracker.is_finished("robustness", unit.key):
+        if storage.ledger.has("robustness", unit.key) and not tracker.is_finished("robustness", unit.key):
             _publish(unit, storage, tracker, wait=True)
 
 
@@ -47,40 +49,63 @@ class _Scoring:
     unit: ScoringUnit
     parts: dict[int, HingeSums] = field(default_factory=dict)  # by shard
     seconds: float = 0.0
-    problem: str | None = None
+    error: ray.exceptions.RayError | None = None
     num_running: int = 0
+    num_lost: int = 0
 
 
-def _score(pending: list[ScoringUnit], storage: Storage, tracker: Tracker, *, num_done: int) -> list[str]:
-    """Score with Ray; return a line for each checkpoint that could not be scored."""
-    resources, shards = pending[0].study.resources, pending[0].study.robustness.num_workers
-    task = ray.remote(num_cpus=resources.cpus_per_trial, num_gpus=resources.gpus_per_trial)(_score_shard)
+def _score(pending: list[ScoringUnit], storage: Storage, tracker: Tracker, *, num_done: int) -> None:
+    """Score with Ray."""
+    asked, shards = pending[0].study.resources.of_trial, pending[0].study.robustness.num_workers
+    # Ray's own attempts have no end where memory runs out.
+    task = ray.remote(
+        num_cpus=asked["CPU"], num_gpus=asked.get("GPU", 0), memory=asked.get("memory"), max_retries=0
+    )(_score_shard)
     datasets = dict.fromkeys(unit.dataset for unit in pending)
     images = {name: ray.put(load_target(name, pending[0].study.target).train_images) for name in datasets}
     scorings = [_Scoring(unit=unit, num_running=shards) for unit in pending]
-    running = {
-        task.remote(scoring.unit, images[scoring.unit.dataset], storage.root, shard): (scoring, shard)
-        for scoring in scorings
-        for shard in range(shards)
-    }
+
+    def begin(scoring: _Scoring, shard: int) -> ray.ObjectRef:
+        return task.remote(scoring.unit, images[scoring.unit.dataset], storage.root, shard)
+
+    running = {begin(scoring, shard): (scoring, shard) for scoring in scorings for shard in range(shards)}
     total = num_done + len(pending)
     with tqdm(total=total, initial=num_done, desc="scoring", unit="ckpt") as bar:
         while running:
             (done,), _ = ray.wait(list(running), num_returns=1)
             scoring, shard = running.pop(done)
-            scoring.num_running -= 1
             try:
                 scoring.parts[shard], seconds = ray.get(done)
             except ray.exceptions.RayError as error:
-                scoring.problem = reason(error)
+                scoring.num_lost += 1
+                if not isinstance(error, ray.exceptions.RayTaskError) and scoring.num_lost <= RETRIES:
+                    running[begin(scoring, shard)] = scoring, shard
+                    continue
+                scoring.error = error
             else:
                 scoring.seconds += seconds
+            scoring.num_running -= 1
             if scoring.num_running == 0:
                 bar.update()
-                if scoring.problem is None:
-                    _write(scoring, storage)
-                    _publish(scoring.unit, storage, tracker)
-    return [f"{scoring.unit.name}: {scoring.problem}" for scoring in scorings if scoring.problem]
+                _end(scoring, storage, tracker)
+
+
+def _end(scoring: _Scoring, storage: Storage, tracker: Tracker) -> None:
+    """Write what a scoring found, or mark it as failed, and publish it."""
+    unit = scoring.unit
+    if scoring.error is not None:
+        failed = failed_task(scoring.error)
+        storage.failures.mark("robustness", unit.key, unit.name, **vars(failed))
+        tracker.fail(scoring_record(unit, {"scores": []}), failed.reason)
+        return
+    try:
+        patiently(lambda: _write(scoring, storage), seconds=unit.study.resources.storage_patience)
+    except OSError as error:
+        if is_of_storage(error):
+            raise storage_failed(storage, error) from error
+        raise
+    storage.failures.forget("robustness", unit.key)
+    _publish(unit, storage, tracker)
 
 
 def _write(scoring: _Scoring, storage: Storage) -> None:

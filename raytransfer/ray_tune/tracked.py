@@ -7,6 +7,8 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from raytransfer.ray_train.failed import Failed
+from raytransfer.ray_tune.failed_trials import FAILED, lost_trial, read_failed
 from raytransfer.results import METRIC, PretrainingUnit, Storage
 from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record
 
@@ -21,6 +23,7 @@ class TrackTrials(tune.Callback):
         record: See `Record`.
         tracker: Where runs are shown.
         end: Ends the run of a trial that has ended, of its config and its record; by default nobody does.
+        fail: Told of a trial that failed: its config, why, and its host; by default nobody is.
     """
 
     def __init__(
@@ -29,8 +32,9 @@ class TrackTrials(tune.Callback):
         tracker: Tracker,
         *,
         end: Callable[[dict[str, Any], RunRecord], None] = lambda config, record: None,
+        fail: Callable[[dict[str, Any], Failed, str], None] = lambda config, failed, host: None,
     ) -> None:
-        self._record, self._tracker, self._end = record, tracker, end
+        self._record, self._tracker, self._end, self._fail = record, tracker, end, fail
         self._history: dict[str, list[dict[str, Any]]] = {}
 
     def _of(self, trial: Trial) -> RunRecord:
@@ -40,17 +44,26 @@ class TrackTrials(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Publish one more epoch."""
-        self._history.setdefault(trial.trial_id, []).append(result)
-        self._tracker.publish(self._of(trial), finished=False)
+        if FAILED not in result:
+            self._history.setdefault(trial.trial_id, []).append(result)
+            self._tracker.publish(self._of(trial), finished=False)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """End the run."""
-        self._end(trial.config, self._of(trial))
+        failed = read_failed(trial.last_result)
+        if failed is not None:
+            self._say(trial, failed)
+        elif FAILED not in trial.last_result:
+            self._end(trial.config, self._of(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say why a trial failed."""
-        error = Path(trial.error_file).read_text()  # `get_error()` has it only once it is synchronised
-        self._tracker.fail(self._of(trial), error.strip().splitlines()[-1])
+        # `get_error()` has it only once it is synchronised
+        self._say(trial, lost_trial(Path(trial.error_file).read_text()))
+
+    def _say(self, trial: Trial, failed: Failed) -> None:
+        self._fail(trial.config, failed, (trial.last_result or {}).get("hostname", "?"))
+        self._tracker.fail(self._of(trial), failed.reason)
 
 
 def was_interrupted(results: tune.ResultGrid, expected: int) -> bool:

@@ -1,6 +1,7 @@
 """One downstream trial as a Tune class Trainable, so that actors are reused from trial to trial."""
 
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,20 @@ import ray
 import torch
 from ray import tune
 
+from raytransfer.config import reason
 from raytransfer.data import SegmentationData
 from raytransfer.metrics import METRICS
 from raytransfer.models import load_encoder, save_trained
+from raytransfer.ray_train.failed import Failed
+from raytransfer.ray_tune.failed_trials import failed_result
 from raytransfer.results import (
     DownstreamUnit,
     Storage,
     git_sha,
+    is_of_storage,
     keep_best_model,
     library_versions,
+    patiently,
     result_row,
     write_json,
 )
@@ -25,7 +31,6 @@ from raytransfer.training.downstream import DownstreamTraining
 from raytransfer.training.learning_curves import draw_learning_curves
 from raytransfer.training.predictions import best_median_worst, draw_predictions
 
-ERROR = "error.txt"
 CURVES = (("train/loss",), ("test/dice", "test/jaccard", "test/mcc"))
 
 
@@ -68,7 +73,8 @@ class TrialRun:
         self._history.append(result)
         done = self._training.epoch >= self._unit.study.downstream.epochs
         if done:
-            self._finish(metrics)
+            patience = self._unit.study.resources.storage_patience
+            patiently(lambda: self._finish(metrics), seconds=patience)
         return {**result, "done": done}
 
     def _finish(self, metrics: dict[str, float]) -> None:
@@ -76,7 +82,6 @@ class TrialRun:
         folder = self._storage.trial_folder(unit.key)
         origin = {"git_sha": git_sha(), "versions": library_versions(), "results": metrics}
         write_json(folder / "config.json", {**unit.settings, **origin})
-        (folder / ERROR).unlink(missing_ok=True)
         title = f"{unit.name}: Dice {metrics['test/dice']:.3f}"
         dices = self._training.image_dices()
         if shown := best_median_worst(dices):
@@ -109,7 +114,10 @@ class TrialRun:
 
 
 class DownstreamTrial(tune.Trainable):
-    """Tune's side of `TrialRun`: an epoch per step, the process reused for the next trial."""
+    """Tune's side of `TrialRun`: an epoch per step, the process reused for the next trial.
+
+    What a trial raises is its last result, see `raytransfer.ray_tune.failed_trials`.
+    """
 
     def setup(
         self,
@@ -118,7 +126,7 @@ class DownstreamTrial(tune.Trainable):
         data: dict[str, ray.ObjectRef] | None = None,
         root: Path | None = None,
     ) -> None:
-        """Take what all trials share from the object store and begin the first one.
+        """Take what all trials share from the object store.
 
         Args:
             config: {"trial": {"key": ...}} and what the reporter shows.
@@ -134,13 +142,21 @@ class DownstreamTrial(tune.Trainable):
             return TrialRun(unit, ray.get(data[unit.configuration.dataset]), Storage(root))
 
         self._begin = begin
-        self._trial_run = begin(config["trial"]["key"])
+        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in this process."""
-        self._trial_run = self._begin(new_config["trial"]["key"])
+        """Take up another trial in this process."""
+        self._key: str = new_config["trial"]["key"]
+        self._trial_run: TrialRun | None = None
         return True
 
     def step(self) -> dict[str, Any]:
         """Train and test for one epoch."""
-        return self._trial_run.step()
+        try:
+            if self._trial_run is None:
+                self._trial_run = self._begin(self._key)
+            return self._trial_run.step()
+        except Exception as error:
+            self._trial_run = None  # its memory is for the next trial
+            failed = Failed(reason=reason(error), details=traceback.format_exc())
+            return failed_result(failed, by_storage=is_of_storage(error))

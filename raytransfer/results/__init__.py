@@ -3,6 +3,8 @@
 from raytransfer.results.best_seed import all_seeds_finished, best_seed, keep_best_model
 from raytransfer.results.curves import Choice, Curve, Trained, curves, incomplete, recorded, trained
 from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
+from raytransfer.results.failures import Failure, Failures, is_of_storage
+from raytransfer.results.files import write_json, write_whole
 from raytransfer.results.judgements import Judgement, judge
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.live import (
@@ -14,11 +16,12 @@ from raytransfer.results.live import (
     target_names,
     target_scores,
 )
+from raytransfer.results.patience import patiently
 from raytransfer.results.provenance import git_sha, library_versions, result_row, scoring_row
 from raytransfer.results.published import read_published
 from raytransfer.results.schemas import SCHEMAS
 from raytransfer.results.signals import Signal, read_signal, rule_and_signal
-from raytransfer.results.storage import Storage, write_json
+from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     Configuration,
     DownstreamUnit,
@@ -43,6 +46,8 @@ __all__ = [
     "DownstreamUnit",
     "Encoders",
     "EpochSeconds",
+    "Failure",
+    "Failures",
     "Judgement",
     "Ledger",
     "PretrainingUnit",
@@ -59,10 +64,12 @@ __all__ = [
     "expected_series",
     "git_sha",
     "incomplete",
+    "is_of_storage",
     "judge",
     "keep_best_model",
     "library_versions",
     "live_curves",
+    "patiently",
     "pretraining_epochs",
     "pretraining_units",
     "read_published",
@@ -78,4 +85,5 @@ __all__ = [
     "target_scores",
     "trained",
     "write_json",
+    "write_whole",
 ]

@@ -7,7 +7,6 @@ whole result or none; two experiments on one storage path share results; the rep
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raytransfer.config import InputError, reason, unknown_name
+from raytransfer.results.files import write_whole
 from raytransfer.results.schemas import SCHEMAS
 
 
@@ -97,18 +97,8 @@ class Ledger:
             table = pa.Table.from_pylist([dict(row)], schema=schema)
         except pa.ArrowException as error:
             raise ValueError(f"row of {kind!r} does not fit its schema: {error}") from error
-        path = self.path(kind, row["key"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=".", suffix=".partial", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                pq.write_table(table.replace_schema_metadata({CHECKSUM: _checksum(table)}), file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(partial).chmod(0o644)
-            Path(partial).replace(path)
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        whole = table.replace_schema_metadata({CHECKSUM: _checksum(table)})
+        write_whole(self.path(kind, row["key"]), lambda file: pq.write_table(whole, file))
 
     def _files(self, kind: str, keys: Iterable[str] | None) -> list[Path]:
         if keys is None:

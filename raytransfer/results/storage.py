@@ -1,13 +1,12 @@
 """Where everything lies under a storage path."""
 
-import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from raytransfer.config import InputError
 from raytransfer.models import CheckpointSeries
+from raytransfer.results.failures import Failures
 from raytransfer.results.ledger import Ledger
 
 
@@ -16,11 +15,17 @@ class Storage:
 
     Args:
         root: The storage path; every process of the cluster must see it.
+        retry_failed: Whether what failed before is done again, and nothing else.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, retry_failed: bool = False) -> None:
         self.root = Path(root).resolve()
         self.ledger = Ledger(self.root / "results")
+        self.failures = Failures(self.root / "failed", retry=retry_failed)
+
+    def is_pending(self, kind: str, key: str) -> bool:
+        """Return whether work is to be done by this command: not in the ledger, and see `Failures`."""
+        return not self.ledger.has(kind, key) and self.failures.selects(kind, key)
 
     def check(self) -> None:
         """Make the folder and try to write into it.
@@ -50,7 +55,7 @@ class Storage:
     def apart(self, name: str) -> "Storage":
         """Return a storage below this one with the same ledger, for series that nobody else should see."""
         storage = Storage(self.root / name)
-        storage.ledger = self.ledger
+        storage.ledger, storage.failures = self.ledger, self.failures
         return storage
 
     def trial_folder(self, key: str) -> Path:
@@ -65,9 +70,3 @@ class Storage:
     def ray(self) -> Path:
         """Ray's own files: resume checkpoints of Train, trial logs of Tune."""
         return self.root / "ray"
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a JSON file, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=2) + "\n")

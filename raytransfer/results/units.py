@@ -50,13 +50,15 @@ class PretrainingUnit:
     @property
     def settings(self) -> dict[str, Any]:
         """Everything the encoders depend on, as plain JSON values; where source files lie is left out."""
-        source = to_dict(self.study.source)
+        source, recipe = to_dict(self.study.source), to_dict(self.recipe)
         del source["root"]
+        if not self.recipe.min_workers:  # the number of workers is fixed
+            del recipe["min_workers"]
         return {
             "encoder": self.encoder,
             "scheme": self.scheme,
             "source": source,
-            "pretraining": to_dict(self.recipe),
+            "pretraining": recipe,
         }
 
     @property

@@ -44,7 +44,10 @@ class Pretraining:
     Initialisation is a function of the seed; the order of the images of (seed, epoch); an image's crop, flip
     and RandAugment of (seed, epoch, index); mixing and erasing of (seed, epoch, rank, step); stochastic depth
     of (seed, epoch, rank). So a pretraining that goes on from `state_dict` gives the numbers it would have
-    given, and so does one whose images other processes read.
+    given, and so does one whose images other processes read. It may go on in another number of processes: a
+    step uses the same images, each process an equal share of them or nearly so (whole pairs of mixed images).
+    What then differs is what a process does to its share: batch norm's statistics, mixing and erasing,
+    stochastic depth, and the last digits of sums.
 
     Args:
         encoder: Name for `create_encoder`.
@@ -52,6 +55,7 @@ class Pretraining:
         config: The recipe.
         data: The source data.
         rank: This process among the data-parallel ones.
+        num_processes: How many there are; `config.num_workers` by default.
         device: Where to train.
         loader_workers: Processes that read and augment images; 0 does it in this one.
         parallel: Wraps the classifier for data parallelism, for example in DistributedDataParallel.
@@ -69,6 +73,7 @@ class Pretraining:
         data: ClassificationData,
         *,
         rank: int = 0,
+        num_processes: int | None = None,
         device: str | torch.device = "cpu",
         loader_workers: int = 0,
         parallel: Callable[[nn.Module], nn.Module] = lambda model: model,
@@ -76,18 +81,25 @@ class Pretraining:
         self.config, self.data, self.rank, self.device = config, data, rank, device
         self.loader_workers = loader_workers
         self.epoch = 0
-        self._share = config.batch_size // config.num_workers
+        self._num_processes = num_processes or config.num_workers
         self._augment_image = image_augmentation(
             scheme, image_size=data.image_size, strength=config.augmentation
         )
         self._augment_batch = batch_augmentation(
             scheme, num_classes=len(data.class_names), device=device, strength=config.augmentation
         )
-        if scheme == "advanced" and self._share % 2:
+        share = config.batch_size // config.num_workers
+        if scheme == "advanced" and share % 2:
             raise InputError(
                 f"pretraining.batch_size={config.batch_size} gives each of {config.num_workers} workers "
-                f"{self._share} images, an odd number, but scheme 'advanced' mixes them in pairs"
+                f"{share} images, an odd number, but scheme 'advanced' mixes them in pairs"
             )
+        together = 2 if scheme == "advanced" else 1
+        bounds = [
+            part * (config.batch_size // together) // self._num_processes * together
+            for part in (rank, rank + 1)
+        ]
+        self._share = slice(*bounds)
         self._steps = len(data.train) // config.batch_size
         if self._steps == 0:
             raise InputError(
@@ -133,10 +145,10 @@ class Pretraining:
         """
         seed, epoch, rank = self.config.seed, self.epoch, self.rank
         order = np.random.default_rng([seed, epoch]).permutation(len(self.data.train))
-        starts = np.arange(self._steps) * self.config.batch_size + rank * self._share
+        steps = order[: self._steps * self.config.batch_size].reshape(self._steps, -1)
         batches = read_batches(
             self.data.train,
-            [order[start : start + self._share] for start in starts],
+            list(steps[:, self._share]),
             self._augment_image,
             seed=(seed, epoch),
             workers=self.loader_workers,
@@ -163,18 +175,19 @@ class Pretraining:
     def _accumulate_gradients(self, images: Tensor, labels: Tensor) -> Tensor:
         """Add the gradient of the mean loss of a step's images, chunk by chunk; return the totals.
 
-        Every chunk weighs as much as it has images, so the sum is the gradient of the whole share, but for
-        batch norm, whose statistics are each chunk's. (The reference cleared the gradients before the last
-        chunk and so trained on that one alone.)
+        Every chunk weighs as much as it has images, so the mean over the processes is the gradient of the
+        whole batch, but for batch norm, whose statistics are each chunk's. (The reference cleared the
+        gradients before the last chunk and so trained on that one alone.)
         """
         count, size = len(images), self.config.chunk_size or len(images)
+        share = self.config.batch_size / self._num_processes  # of the mean that gradients are brought to
         totals = torch.zeros(3, dtype=torch.float64)
         for start in range(0, count, size):
             chunk, targets = images[start : start + size], labels[start : start + size]
             with self._synchronising(start + size >= count):
                 logits = self._model(chunk)
                 loss = self._loss(logits, targets)
-                (loss * (len(chunk) / count)).backward()
+                (loss * (len(chunk) / share)).backward()
             totals += _totals(loss.detach(), logits.detach(), targets)[:3]
         return totals
 
@@ -188,8 +201,8 @@ class Pretraining:
         """Return {"val/loss", "val/top1", "val/top5"} over the validation images, shared among processes."""
         totals = torch.zeros(4, dtype=torch.float64)
         self.classifier.eval()
-        mine = np.arange(self.rank, len(self.data.val), self.config.num_workers)
-        size = self.config.chunk_size or self._share
+        mine = np.arange(self.rank, len(self.data.val), self._num_processes)
+        size = self.config.chunk_size or self.config.batch_size // self.config.num_workers
         batches = read_batches(
             self.data.val,
             [mine[start : start + size] for start in range(0, len(mine), size)],

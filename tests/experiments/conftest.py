@@ -1,6 +1,7 @@
 """Experiments run as a person runs them: as scripts, each in its own process."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ def start(project: Path) -> Callable[..., subprocess.Popen]:
             ],
             cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # else ignored in a background
         )  # fmt: skip
 
     return start

@@ -1,0 +1,118 @@
+"""Experiments as commands: parse, check, work, and say in one line what went wrong."""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from raytransfer.cli.options import (
+    Presets,
+    add_published_options,
+    add_working_options,
+    common_parser,
+    parsed,
+)
+from raytransfer.cli.records import Records, of_published, of_study, published_tables
+from raytransfer.cli.session import Session, open_session
+from raytransfer.cli.study import make_output, resolved_study
+from raytransfer.config import InputError, StudyConfig, WorkFailedError
+from raytransfer.results import Curve, curves
+
+WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
+
+
+def _reported(work: Callable[[], int]) -> int:
+    """Do the work; say in one line on stderr what the user can mend, and return the exit code."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    try:
+        return work()
+    except (InputError, WorkFailedError) as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+
+
+def main(
+    doc: str,
+    presets: Presets,
+    experiment: Callable[[Session], int],
+    argv: Sequence[str] | None = None,
+    *,
+    plan: Callable[[StudyConfig], int] | None = None,
+    published: Callable[[list[Curve], Path | None], int] | None = None,
+    add_options: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> int:
+    """Run an experiment from the command line.
+
+    Args:
+        doc: What `--help` begins with: the script's docstring.
+        presets: Name -> function that builds the study; "demo" is the default.
+        experiment: Does the work and returns the exit code.
+        argv: The command line; the process's where None.
+        plan: What `--dry-run` does; without it there is no such option.
+        published: What `--published` does with the published curves and the folder of `--output`; without it
+            there are no such options.
+        add_options: Adds the experiment's own options.
+
+    Returns:
+        The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
+        on stderr), 130 for Ctrl-C.
+    """
+
+    def work() -> int:
+        parser = common_parser(doc, presets)
+        add_working_options(parser, can_plan=plan is not None)
+        if published is not None:
+            add_published_options(parser)
+        if add_options is not None:
+            add_options(parser)
+        arguments = parsed(parser, presets, argv)
+        if published is not None and arguments.published is not None:
+            found = curves(*published_tables(arguments.published))
+            make_output(arguments.output)
+            return published(found, arguments.output)
+        study = resolved_study(arguments, presets)
+        if plan is not None and arguments.dry_run:
+            return plan(study)
+        if published is not None:
+            make_output(arguments.output)
+        with open_session(arguments, study) as session:
+            return experiment(session)
+
+    return _reported(work)
+
+
+def main_on_records(
+    doc: str,
+    presets: Presets,
+    experiment: Callable[[Records], int],
+    add_options: Callable[[argparse.ArgumentParser], None],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run an experiment that only reads what a study or the published tables recorded; Ray is not started.
+
+    Args:
+        doc: What `--help` begins with: the script's docstring.
+        presets: Name -> function that builds the study; "demo" is the default.
+        experiment: Does the work and returns the exit code.
+        add_options: Adds the experiment's own options.
+        argv: The command line; the process's where None.
+
+    Returns:
+        The exit code, as `main`.
+    """
+
+    def work() -> int:
+        parser = common_parser(doc, presets)
+        add_published_options(parser)
+        add_options(parser)
+        arguments = parsed(parser, presets, argv)
+        study = resolved_study(arguments, presets)
+        records = (of_study if arguments.published is None else of_published)(arguments, study)
+        make_output(arguments.output)
+        return experiment(records)
+
+    return _reported(work)

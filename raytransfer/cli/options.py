@@ -1,0 +1,105 @@
+"""The options that all experiments share."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from raytransfer.config import InputError, StudyConfig, describe, unknown_name
+
+PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
+
+Presets = Mapping[str, Callable[[], StudyConfig]]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; {self.prog} --help lists the options")
+
+
+def read_by(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a type for an option's value whose InputErrors are shown as they are."""
+
+    def value(text: str) -> Any:
+        try:
+            return read(text)
+        except InputError as error:  # of a ValueError, argparse would hide what it says
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return value
+
+
+def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
+    """Return a parser of what every experiment takes: which study, and where it is."""
+    settings = "\n".join(
+        f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets["demo"]())
+    )
+    parser = _Parser(
+        description=doc,
+        epilog=f"settings for --set, with the values of the preset demo:\n{settings}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--preset", default="demo", metavar="NAME", help=f"{', '.join(presets)} (default: demo)")
+    add(
+        "--storage-path",
+        metavar="DIR",
+        help="folder for encoders, results and pictures; every node must see it (default: runs/<preset>)",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, for example --set downstream.epochs=3; repeatable",
+    )
+    return parser
+
+
+def add_working_options(parser: argparse.ArgumentParser, *, can_plan: bool) -> None:
+    """Add what a command takes that computes: where, shown where, and whether to go on."""
+    add = parser.add_argument
+    add(
+        "--address",
+        help="Ray cluster to use, host:port or auto (default: start Ray on this machine for this command)",
+    )
+    add(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow server or store (default: the database mlflow.db in the storage path)",
+    )
+    add(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on from what the storage path holds, or insist on an empty one (default: --resume)",
+    )
+    add(
+        "--retry-failed",
+        action="store_true",
+        help="run what failed before, and nothing else; without it, that is left out",
+    )
+    if can_plan:
+        add("--dry-run", action="store_true", help="list what would be done and what it costs, and stop")
+
+
+def add_published_options(parser: argparse.ArgumentParser) -> None:
+    """Add what a command takes that reads results."""
+    parser.add_argument(
+        "--published",
+        type=Path,
+        metavar="DIR",
+        help=f"work on the thesis's published tables, {' and '.join(PUBLISHED_FILES)} of this folder, "
+        "instead of a study: needs no Ray and no storage",
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write tables and figures into")
+
+
+def parsed(
+    parser: argparse.ArgumentParser, presets: Presets, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Return the options given; raises InputError where they, or the preset, do not exist."""
+    arguments = parser.parse_args(argv)
+    if arguments.preset not in presets:
+        raise unknown_name("preset", arguments.preset, presets)
+    return arguments

@@ -1,0 +1,133 @@
+"""What an experiment that only reads works with: a study's results, or the thesis's published tables."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import pyarrow as pa
+
+from raytransfer.cli.options import PUBLISHED_FILES
+from raytransfer.cli.study import with_data_that_is_there
+from raytransfer.config import InputError, StudyConfig
+from raytransfer.results import (
+    SCHEMAS,
+    Curve,
+    EpochSeconds,
+    Storage,
+    configurations,
+    curves,
+    downstream_units,
+    epoch_seconds,
+    expected_series,
+    incomplete,
+    pretraining_epochs,
+    pretraining_units,
+    read_published,
+    recorded,
+    scoring_units,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """What an experiment that only reads works with.
+
+    Attributes:
+        study: The resolved settings; of the published tables, `robustness` counts.
+        curves: Recorded curves, at least one.
+        epoch_seconds: (encoder, scheme) -> epoch -> seconds it took, as far as recorded.
+        trials: The downstream trainings behind the curves, as `recorded` and `read_published` give them.
+        pretraining: The ledger's rows of pretraining epochs; empty for the published tables.
+        expected: What is complete when nothing is missing, as `expected_series`.
+        missing: What is left out and why, a line each.
+        fill: The command that computes what is missing.
+        storage: Where the study is; None for the published tables.
+        options: The experiment's own options.
+        output: Folder for tables and figures that the user asked for, there already; None without `--output`.
+    """
+
+    study: StudyConfig
+    curves: list[Curve]
+    epoch_seconds: EpochSeconds
+    trials: pa.Table
+    pretraining: pa.Table
+    expected: Mapping[tuple[str, str, str, str], tuple[int, ...]]
+    missing: tuple[str, ...]
+    fill: str
+    storage: Storage | None
+    options: argparse.Namespace
+    output: Path | None
+
+
+def published_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
+    """Read the thesis's published tables."""
+    if not folder.is_dir():
+        raise InputError(f"--published: there is no folder {folder}")
+    for name in PUBLISHED_FILES:
+        if not (folder / name).is_file():
+            raise InputError(f"--published: there is no file {folder / name}")
+    return read_published(*(folder / name for name in PUBLISHED_FILES))
+
+
+def of_published(arguments: argparse.Namespace, study: StudyConfig) -> Records:
+    """Read the thesis's published tables."""
+    scores, trials = published_tables(arguments.published)
+    names = (trials[name].unique().to_pylist() for name in ("model", "dataset", "scheme", "mode"))
+    epochs = tuple(sorted(trials["epoch"].unique().to_pylist()))
+    return Records(
+        study=study,
+        curves=curves(scores, trials),
+        epoch_seconds={},
+        trials=trials,
+        pretraining=SCHEMAS["pretraining"].empty_table(),
+        expected=dict.fromkeys(product(*names), epochs),
+        missing=tuple(incomplete(scores, trials)),
+        fill="python experiments/grid.py --preset thesis",
+        storage=None,
+        options=arguments,
+        output=arguments.output,
+    )
+
+
+def of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
+    """Read the results of a study from the ledger, naming on stderr what it lacks.
+
+    Raises:
+        InputError: There is no complete curve; the message says which command makes them.
+    """
+    expected = expected_series(study)
+    study, missing = with_data_that_is_there(study)
+    storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
+    settings = "".join(f" --set {shlex.quote(setting)}" for setting in arguments.set)
+    fill = f"python experiments/grid.py --preset {arguments.preset} --storage-path {storage.root}{settings}"
+    if not storage.ledger.root.is_dir():
+        raise InputError(f"nothing is recorded under {storage.root}: {fill}")
+    storage.ledger.check()
+    units = pretraining_units(study)
+    encoders = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
+    trials = downstream_units(study, configurations(study), encoders)
+    tables = recorded(storage.ledger, scoring_units(study, encoders), trials)
+    left_out = incomplete(*tables)
+    for line in left_out:
+        print(f"left out: {line}", file=sys.stderr)
+    found = curves(*tables)
+    if not found:
+        raise InputError(f"no curve of this study is complete under {storage.root}: {fill}")
+    pretraining = pretraining_epochs(storage.ledger, units)
+    return Records(
+        study=study,
+        curves=found,
+        epoch_seconds=epoch_seconds(pretraining),
+        trials=tables[1],
+        pretraining=pretraining,
+        expected=expected,
+        missing=(*missing, *left_out),
+        fill=fill,
+        storage=storage,
+        options=arguments,
+        output=arguments.output,
+    )

@@ -1,0 +1,123 @@
+"""What an experiment works with, opened after everything the user gave was checked."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from raytransfer.cli.cluster import check_address, cluster
+from raytransfer.cli.study import with_data_that_is_there
+from raytransfer.config import InputError, StudyConfig, WorkFailedError
+from raytransfer.ray_train.pretraining import series_problem
+from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage, pretraining_units
+from raytransfer.tracking import Tracker
+
+Unit = PretrainingUnit | ScoringUnit | DownstreamUnit
+
+
+def _kind(unit: Unit) -> str:
+    """Return the kind of result that a unit gives."""
+    if isinstance(unit, PretrainingUnit):
+        return "pretraining"
+    return "robustness" if isinstance(unit, ScoringUnit) else "downstream"
+
+
+def local_folder(path: str) -> str:
+    """Return `--storage-path` where it is a folder; raises InputError where it is an address.
+
+    Results are renamed into place, weights are mapped into memory, and MLflow's and Optuna's databases lie
+    beside them: an object store has none of that.
+    """
+    scheme, address, _ = path.partition("://")
+    if address:
+        raise InputError(
+            f"--storage-path {path}: {scheme}:// is not a folder: mount it on every node (S3 with s3fs "
+            "or JuiceFS, which can rename) and give the folder"
+        )
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What an experiment works with.
+
+    Attributes:
+        study: The resolved settings.
+        storage: Where results are.
+        tracker: Where runs are shown.
+        options: What the command line says, the experiment's own options among it.
+        output: Folder for tables that the user asked for, there already; None without `--output`.
+    """
+
+    study: StudyConfig
+    storage: Storage
+    tracker: Tracker
+    options: argparse.Namespace
+    output: Path | None = None
+
+    def finish(self, units: Iterable[Unit]) -> int:
+        """Say on stderr what failed, now and before; return the exit code.
+
+        Args:
+            units: All that the command wants done.
+
+        Raises:
+            WorkFailedError: Names the pretrainings and scorings that failed now.
+        """
+        failures, ledger = self.storage.failures, self.storage.ledger
+        wanted = [(_kind(unit), unit.key) for unit in units]
+        failed = [of for kind, key in wanted for of in failures.known(kind, [key])]
+        now = {
+            of: f"{of.name}{{}}: {of.reason} ({failures.details(of.kind, of.key)})"
+            for of in failed
+            if of in failures.new
+        }
+        for of, line in now.items():
+            if of.kind == "downstream":
+                print(f"failed: {line.format('')}", file=sys.stderr)
+        before = [of for of in failed if of not in now]
+        if before:
+            first, more = before[0], ", ..." if before[1:] else ""
+            print(
+                f"left out: {len(before)} that failed before ({first.name}: {first.reason}, on {first.host}"
+                f"{more}): --retry-failed runs just those",
+                file=sys.stderr,
+            )
+        if failures.retry and not all(
+            ledger.has(kind, key) or failures.known(kind, [key])
+            for kind, key in wanted
+            if kind != "pretraining"
+        ):
+            print("left as it is: what did not fail; without --retry-failed it is done", file=sys.stderr)
+        work = {"pretraining": "pretraining", "robustness": "scoring"}
+        lines = [f"{work[of.kind]} {line.format(' failed')}" for of, line in now.items() if of.kind in work]
+        if lines:
+            raise WorkFailedError("; ".join(lines))
+        return 1 if failed else 0
+
+
+@contextmanager
+def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Session]:
+    """Check everything the user gave, the cheap checks first, then connect."""
+    study, _ = with_data_that_is_there(study)
+    storage = Storage(
+        local_folder(arguments.storage_path or str(Path("runs") / arguments.preset)),
+        retry_failed=arguments.retry_failed,
+    )
+    storage.check()
+    if not arguments.resume and any(storage.root.iterdir()):
+        raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
+    storage.ledger.check()
+    for unit in pretraining_units(study):
+        series_problem(unit, storage)
+    if arguments.address is not None:
+        check_address(arguments.address)
+    tracker = Tracker(
+        arguments.tracking_uri or f"sqlite:///{storage.root}/mlflow.db",
+        artifact_root=storage.root / "mlartifacts",
+    )
+    with tracker, cluster(arguments.address, study, storage):
+        output = getattr(arguments, "output", None)
+        yield Session(study=study, storage=storage, tracker=tracker, options=arguments, output=output)

@@ -1,0 +1,65 @@
+"""How trials of Tune say that they failed.
+
+What a trial raises becomes its last result; the errors that Tune itself knows of are those of lost processes,
+which alone are worth another attempt.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray import tune
+
+from raytransfer.ray_train.failed import MEMORY_KILL, RETRIES, Failed, out_of_memory
+
+FAILED, DETAILS, LASTING, STORAGE = "failed", "failed_details", "failed_lasting", "failed_storage"
+"""Results of a trial that failed: why, in a line and in full, whether it would again, if the storage did."""
+
+
+def failed_result(failed: Failed, *, by_storage: bool = False) -> dict[str, Any]:
+    """Return the last result of a trial that failed."""
+    return {
+        FAILED: failed.reason, DETAILS: failed.details, LASTING: failed.lasting, STORAGE: by_storage,
+        "done": True,
+    }  # fmt: skip
+
+
+def read_failed(result: Mapping[str, Any]) -> Failed | None:
+    """Return why a trial failed, by its last result; None where it did not, or only for the storage."""
+    if FAILED not in result or result[STORAGE]:
+        return None
+    return Failed(reason=result[FAILED], details=result[DETAILS], lasting=result[LASTING])
+
+
+def lost_trial(details: str) -> Failed:
+    """Return why a trial failed whose process Tune lost too often.
+
+    Args:
+        details: What Tune wrote of it.
+    """
+    if MEMORY_KILL in details:
+        return out_of_memory("resources.memory_per_trial", details)
+    said = f"its process or its host was lost, {RETRIES + 1} times"
+    return Failed(
+        reason=said if "actor died" in details else details.strip().splitlines()[-1], details=details
+    )
+
+
+class StopWithoutStorage(tune.Stopper):
+    """Ends all trials where one could not write: the others could not either.
+
+    Attributes:
+        said: Why it could not; None where all could.
+    """
+
+    def __init__(self) -> None:
+        self.said: str | None = None
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Look at a trial's result."""
+        if result.get(STORAGE):
+            self.said = result[FAILED]
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether the storage failed."""
+        return self.said is not None

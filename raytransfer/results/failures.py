@@ -1,0 +1,128 @@
+"""Durable marks of failed work: what failed by its own doing is left out until somebody asks for it again.
+
+A mark is a small file beside the ledger, written under a temporary name and renamed. Only what would fail
+again gets one: NaN, an error in the code, a process that died again and again. A full storage, a lost host or
+Ctrl-C leave no mark: the next command tries that work again.
+"""
+
+import errno
+import json
+import os
+import socket
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from raytransfer.results.files import write_whole
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+
+
+def is_of_storage(error: BaseException) -> bool:
+    """Return whether an error says that the storage takes nothing now: full, read-only or away."""
+    return isinstance(error, OSError) and error.errno in _STORAGE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A piece of work that failed.
+
+    Attributes:
+        kind: "pretraining", "robustness" or "downstream".
+        key: Key that its result would have in the ledger.
+        name: What people call it.
+        reason: One line.
+        host: Where it failed.
+        failed_at: When, ISO 8601.
+    """
+
+    kind: str
+    key: str
+    name: str
+    reason: str
+    host: str
+    failed_at: str
+
+
+class Failures:
+    """The marks under one folder.
+
+    Args:
+        root: `<storage>/failed`; made when the first mark is written.
+        retry: Whether what is marked is done again, and nothing else.
+
+    Attributes:
+        new: What failed through this object, in order.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], *, retry: bool = False) -> None:
+        self.root, self.retry = Path(root), retry
+        self.new: list[Failure] = []
+
+    def path(self, kind: str, key: str) -> Path:
+        """Return the file of a mark."""
+        return self.root / kind / f"{key}.json"
+
+    def details(self, kind: str, key: str) -> Path:
+        """Return the file with the whole error."""
+        return self.root / kind / f"{key}.txt"
+
+    def selects(self, kind: str, key: str) -> bool:
+        """Return whether work that is not finished is to be done by this command."""
+        return self.path(kind, key).exists() == self.retry
+
+    def mark(
+        self,
+        kind: str,
+        key: str,
+        name: str,
+        reason: str,
+        *,
+        details: str,
+        lasting: bool = True,
+        host: str = "",
+    ) -> None:
+        """Keep that a piece of work failed, and why.
+
+        Args:
+            kind: As `Failure`.
+            key: As `Failure`.
+            name: As `Failure`.
+            reason: As `Failure`.
+            details: The whole error.
+            lasting: Whether it would fail again; else the next command tries.
+            host: As `Failure`; this one by default.
+        """
+        failure = Failure(
+            kind=kind,
+            key=key,
+            name=name,
+            reason=reason,
+            host=host or socket.gethostname(),
+            failed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        self.new.append(failure)
+        write_whole(self.details(kind, key), details.encode())
+        if lasting:
+            write_whole(self.path(kind, key), (json.dumps(asdict(failure), indent=2) + "\n").encode())
+
+    def forget(self, kind: str, key: str) -> None:
+        """Delete a mark: the work was done after all."""
+        self.path(kind, key).unlink(missing_ok=True)
+        self.details(kind, key).unlink(missing_ok=True)
+
+    def known(self, kind: str, keys: Iterable[str]) -> list[Failure]:
+        """Return what failed of these keys, now or before, in their order."""
+        now = {failure.key: failure for failure in self.new if failure.kind == kind}
+        return [
+            now.get(key) or self._read(kind, key)
+            for key in keys
+            if key in now or self.path(kind, key).exists()
+        ]
+
+    def _read(self, kind: str, key: str) -> Failure:
+        try:
+            return Failure(**json.loads(self.path(kind, key).read_text()))
+        except (OSError, ValueError, TypeError):  # a mark counts by being there
+            return Failure(kind=kind, key=key, name=key, reason="?", host="?", failed_at="?")

@@ -1,0 +1,133 @@
+"""A storage that is full for a while, holds torn files, or is not the same on every node."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from commands import PROJECT, SMALL, Command, check_grid, check_pretraining, run, undisturbed, written
+
+pytestmark = pytest.mark.faults
+
+
+class Disk:
+    """A small file system, that can be filled to its last byte."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True)
+
+    def fill(self) -> None:
+        with suppress(OSError), (self.path / "ballast").open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+
+    def free(self) -> None:
+        (self.path / "ballast").unlink()
+
+    def remove(self) -> None:
+        subprocess.run(["umount", "--lazy", self.path], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    if os.geteuid() != 0:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("mounting needs root")
+    disk = Disk(tmp_path / "disk")
+    yield disk
+    disk.remove()
+
+
+def test_a_pretraining_waits_for_a_full_storage(disk: Disk, record_property) -> None:
+    undisturbed()
+    command = Command("pretrain", disk.path, *SMALL)
+    command.wait_for(lambda: len(written(disk.path, "pretraining")) >= 2)
+    disk.fill()
+    time.sleep(10)
+    there = written(disk.path, "pretraining")
+    assert len(there) <= 4, "it is not full"
+    disk.free()
+    seconds = command.wait_for(lambda: len(written(disk.path, "pretraining")) > len(there))
+    record_property("seconds_to_go_on", seconds)
+    done = command.end()
+    assert done.code == 0, done.err
+    check_pretraining(disk.path)
+
+
+def test_a_grid_on_a_storage_that_stays_full_ends_with_one_line(disk: Disk, record_property) -> None:
+    undisturbed()
+    options = (*SMALL, "--set", "resources.storage_patience=2")
+    command = Command("grid", disk.path, *options)
+    command.wait_for(lambda: len(written(disk.path, "downstream")) >= 2)
+    disk.fill()
+    done = command.end()
+    assert done.code == 1
+    assert f"--storage-path {disk.path} takes no results now (" in done.error
+    assert "No space left on device" in done.error
+    assert "Traceback" not in done.err
+    there = written(disk.path, "downstream")
+    assert 2 <= len(there) < 6
+    assert not list(disk.path.glob("failed/**/*.json")), "no fault of the trials"
+    assert not list(disk.path.glob("results/**/.*")), "what could not be written is gone"
+    disk.free()
+    done = run("grid", disk.path, *options)
+    assert done.code == 0, done.err
+    check_grid(disk.path)
+    now = written(disk.path, "downstream")
+    assert all(now[path] == at for path, at in there.items()), "a finished trial was computed again"
+    record_property("seconds_to_go_on", done.seconds)
+
+
+def test_a_node_that_does_not_see_the_storage_is_named(tmp_path: Path) -> None:
+    """A node in a mount namespace of its own, where another folder lies over the storage."""
+    if os.geteuid() != 0:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("mounting needs root")
+    storage = tmp_path / "storage"
+    storage.mkdir()
+    ray = str(Path(sys.executable).with_name("ray"))
+    ports = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, **ports}
+
+    def node(*arguments: str, blind: bool = False) -> subprocess.Popen:
+        start = [ray, "start", "--block", "--num-cpus=2", f"--temp-dir={tmp_path}/ray", *arguments]
+        if blind:
+            over = f'mount -t tmpfs tmpfs {storage} && exec "$@"'
+            start = ["unshare", "--mount", "sh", "-c", over, "sh", *start]
+        return subprocess.Popen(
+            start, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=PROJECT
+        )
+
+    address = "127.0.0.1:16379"
+    nodes = [node("--head", "--port=16379", "--node-ip-address=127.0.0.1", "--include-dashboard=false")]
+    try:
+        _wait_for_nodes(address, environment, 1)
+        nodes.append(node(f"--address={address}", "--node-ip-address=127.0.0.2", blind=True))
+        _wait_for_nodes(address, environment, 2)
+        done = run("pretrain", storage, *SMALL, "--address", address, **ports)
+    finally:
+        for each in reversed(nodes):
+            each.terminate()
+            each.wait(30)
+    assert done.code == 2, done.err
+    assert f"--storage-path {storage} is not the same folder on every node (127.0.0.2: it does not see" in (
+        done.error
+    )
+    assert "127.0.0.1" not in done.error
+    assert not written(storage, "pretraining")
+
+
+def _wait_for_nodes(address: str, environment: dict[str, str], count: int) -> None:
+    ask = (
+        "import logging, ray, sys; ray.init(sys.argv[1], logging_level=logging.ERROR, log_to_driver=False); "
+        "sys.exit(sum(node['Alive'] for node in ray.nodes()) < int(sys.argv[2]))"
+    )
+    deadline = time.monotonic() + 60
+    command = [sys.executable, "-c", ask, address, str(count)]
+    while subprocess.run(command, env=environment, capture_output=True).returncode:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
