@@ -43,9 +43,9 @@ def check_sight(storage: Storage) -> None:
         look = ray.remote(num_cpus=0, max_retries=0)(_look)
         nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
         asked = {
-            node: look.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-            ).remote(token, content)
+            node: look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
+                token, content
+            )
             for node in nodes
         }
         ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_SECONDS)

@@ -27,7 +27,8 @@ from raytransfer.tracking import RunRecord, Tracker, downstream_record
 def _describe(trials: Sequence[Trial]) -> str:
     dices = [t.last_result["test/dice"] for t in trials if "test/dice" in t.last_result]
     failed = sum(FAILED in t.last_result for t in trials)
-    return ", ".join([f"best Dice {max(dices):.3f}"] * bool(dices) + [f"{failed} failed"] * bool(failed))
+    notes = [f"best Dice {max(dices):.3f}" if dices else "", f"{failed} failed" if failed else ""]
+    return ", ".join(filter(None, notes))
 
 
 def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:

@@ -1,7 +1,7 @@
 """Hosts on one machine: each with an address, a disk, processes and an sshd of its own, on one switch.
 
 A host is a network namespace on a bridge and, in PID, mount and UTS namespaces, an sshd as its first process:
-when that is killed the kernel ends everything the host runs, and its mounts go with it.
+when that is killed, or who started it is, the kernel ends everything the host runs and its mounts go with it.
 """
 
 import json
@@ -21,7 +21,19 @@ from pathlib import Path
 
 PRIVATE, OUTSIDE = "198.18", "198.19"  # reserved for the testing of networks
 GATEWAY = 254
-TOOLS = ("ip", "bridge", "sshd", "ssh", "ssh-keygen", "rsync", "unshare", "nsenter", "make", "curl")
+TOOLS = (
+    "ip",
+    "bridge",
+    "sshd",
+    "ssh",
+    "ssh-keygen",
+    "rsync",
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "make",
+    "curl",
+)
 HOME = Path(pwd.getpwuid(0).pw_dir)
 OWN = (HOME, Path("/tmp"))
 """The folders that each host has for itself; the rest of the disk is the machine's."""
@@ -144,14 +156,16 @@ class Host:
         _do("ip", "-n", self._namespace, *words)
 
     def power_on(self) -> None:
-        """Start it, with the disk that it has."""
+        """Start it, with the disk that it has; where it is on already, nothing happens."""
+        if self.is_on:
+            return
         binds = [f"mount --bind {path} {self._own(path)}" for path in self._seen()]
         binds += [f"mount --rbind {self._own(path)} {path}" for path in OWN]
         script = HOST.format(binds="\n".join(binds), disk=self.disk, name=self.name)
         with (self.disk / "sshd.log").open("a") as log:
             self._process = subprocess.Popen(
-                ["ip", "netns", "exec", self._namespace, "unshare", "--pid", "--fork", "--kill-child",
-                 "--mount", "--mount-proc", "--uts", "--ipc", "bash", "-c", script],
+                ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", self._namespace,
+                 "unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc", "bash", "-c", script],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.plug()
@@ -166,6 +180,11 @@ class Host:
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         return int(children[0]) if children else None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it runs."""
+        return self._first is not None
 
     def processes(self, word: str = "") -> list[int]:
         """Return what runs on it, of which the command line holds a word."""
@@ -221,21 +240,24 @@ class Host:
                  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]  # fmt: skip
         return ["nsenter", f"--target={first}", *namespaces, *clean, "bash", "-i", "-c", f"cd ~ && {line}"]
 
-    def run(self, line: str, *, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, line: str, *, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess:
         """Run a shell line on it."""
-        process = subprocess.Popen(
-            self.command(line), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, start_new_session=True,
-        )  # fmt: skip
-        try:
-            out, err = process.communicate(timeout=seconds)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            out, err = process.communicate()
-            raise TimeoutError(f"{line}: more than {seconds} s\n{out}\n{err}") from None
-        done = subprocess.CompletedProcess(line, process.returncode, out, err)
-        if check and done.returncode:
-            raise RuntimeError(f"{line}: exit code {done.returncode}\n{out}\n{err}")
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            process = subprocess.Popen(
+                self.command(line), stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+            # Not by pipes: an ssh connection that is kept for the next command would hold them open.
+            try:
+                code: int | None = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                code = None
+            for file in (out, err):
+                file.seek(0)
+            done = subprocess.CompletedProcess(line, code, out.read(), err.read())
+        if code is None or (check and code):
+            said = f"more than {seconds:g} s" if code is None else f"exit code {code}"
+            raise RuntimeError(f"{self.name}: {line}: {said}\n{done.stdout}\n{done.stderr}")
         return done
 
 

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from hosts import HOME, Host, Lab, wait_until
+from page import Page
 
 SCRIPT = f"""#!{HOME}/raytransfer/.venv/bin/python
 import sys
 from {{module}} import {{function}}
 sys.exit({{function}}())
 """
+EPOCHS = 8
+STUDY = f"--set models=unet-micro --set seeds=[0,1,2] --set downstream.epochs={EPOCHS}"
+"""What the lab adds to the page's `--preset smoke`: one encoder, and trials long enough to be disturbed."""
 NOT_COPIED = (".*", "runs", "shared", "__pycache__", "*.egg-info", "build", "dist", "mlruns")
 
 
@@ -55,6 +59,9 @@ class Cluster:
     Args:
         lab: Where the hosts are plugged in.
         project: The checkout.
+
+    Attributes:
+        page: The commands that it is worked with.
     """
 
     def __init__(self, lab: Lab, project: Path) -> None:
@@ -71,17 +78,28 @@ class Cluster:
         workers = [*self.workers, self.spare]
         derived = derive(shipped, key=lab.folder / "key", head=self.head, workers=workers)
         (copy / "cluster.yaml").write_text(derived)
+        instead = {
+            "10.0.0.1": self.head.address,
+            "ubuntu@": "root@",
+            "~/.ssh/id_ed25519": f"{lab.folder}/key",
+            "/mnt/shared": str(lab.shared),
+            "--preset smoke": f"--preset smoke {STUDY}",
+        }
+        self.page = Page(project, instead)
         for host in (self.laptop, self.head, *self.workers):
             host.power_on()
 
+    def from_home(self, line: str) -> str:
+        """Return a line with what a person types before it: into the checkout, its environment active."""
+        return " && ".join(["cd raytransfer", self.page.line("source "), self.page.line("export "), line])
+
     def at_home(self, line: str, *, seconds: float = 120, check: bool = True) -> subprocess.CompletedProcess:
-        """Run a line on the laptop, in the checkout, with its environment active."""
-        prefix = "cd raytransfer && source .venv/bin/activate && export RAY_AUTH_MODE=token"
-        return self.laptop.run(f"{prefix} && {line}", seconds=seconds, check=check)
+        """Run a line on the laptop."""
+        return self.laptop.run(self.from_home(line), seconds=seconds, check=check)
 
     def up(self) -> None:
         """Start it, or start it again."""
-        self.at_home("ray up -y cluster.yaml", seconds=300)
+        self.at_home(self.page.line("ray up"), seconds=300)
 
     def ask(self, path: str) -> Any:
         """Return what the dashboard says."""
