@@ -165,7 +165,8 @@ class Host:
         with (self.disk / "sshd.log").open("a") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", self._namespace,
-                 "unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--uts", "--ipc", "bash", "-c", script],
+                 "unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc",
+                 "--uts", "--ipc", "bash", "-c", script],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.plug()

@@ -20,7 +20,9 @@ def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path, record_proper
         command.wait_for(lambda count=count: len(written(tmp_path, "pretraining")) >= count)
         before = written(tmp_path, "pretraining")
         os.kill(command.descendants("RayTrainWorker")[worker], signal.SIGKILL)
-        seconds = command.wait_for(lambda before=before: len(written(tmp_path, "pretraining")) > len(before))
+        seconds = command.wait_for(
+            lambda before=before: len(written(tmp_path, "pretraining")) > len(before)
+        )
         now = written(tmp_path, "pretraining")
         repeated = [path for path, at in before.items() if now[path] != at]
         assert len(repeated) <= 1
