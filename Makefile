@@ -19,7 +19,8 @@ demo: $(INSTALLED)  ## the whole job on embedded data: pretrain, score, grid, ta
 test: $(INSTALLED)
 	$(PY) -m pytest
 
-test-cluster: $(INSTALLED)  ## a real cluster of hosts on this machine; needs root, iproute2, openssh-server, rsync
+test-cluster: $(INSTALLED)  ## faults, and a cluster of hosts on this machine; needs root, iproute2, openssh-server, rsync
+	$(PY) -m pytest -m faults tests/cluster
 	$(PY) -m pytest -m lab tests/cluster
 
 lint: $(INSTALLED)

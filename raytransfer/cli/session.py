@@ -1,6 +1,7 @@
 """What an experiment works with, opened after everything the user gave was checked."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -101,6 +102,7 @@ class Session:
 @contextmanager
 def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Session]:
     """Check everything the user gave, the cheap checks first, then connect."""
+    logging.getLogger("raytransfer").setLevel(logging.WARNING)  # MLflow's stores set the root's
     study, _ = with_data_that_is_there(study)
     storage = Storage(
         local_folder(arguments.storage_path or str(Path("runs") / arguments.preset)),

@@ -8,11 +8,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray import tune
+from ray.air.execution._internal.actor_manager import RayActorManager
+from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from raytransfer.ray_train.failed import MEMORY_KILL, RETRIES, Failed, out_of_memory
 
 FAILED, DETAILS, LASTING, STORAGE = "failed", "failed_details", "failed_lasting", "failed_storage"
 """Results of a trial that failed: why, in a line and in full, whether it would again, if the storage did."""
+
+
+_actor_task_failed = RayActorManager._actor_task_failed
+
+
+def _or_killed_for_memory(
+    manager: RayActorManager, tracked_actor_task: TrackedActorTask, exception: Exception
+) -> None:
+    """Take a trial that Ray's memory monitor killed for one whose process was lost.
+
+    Tune (2.60) knows two kinds of errors; at this third one it ends with all its trials.
+    """
+    if isinstance(exception, OutOfMemoryError):
+        exception = RayActorError(error_msg=str(exception))
+    _actor_task_failed(manager, tracked_actor_task, exception)
+
+
+RayActorManager._actor_task_failed = _or_killed_for_memory
 
 
 def failed_result(failed: Failed, *, by_storage: bool = False) -> dict[str, Any]:

@@ -190,11 +190,8 @@ def targets_in_store(study: StudyConfig) -> dict[str, ray.ObjectRef]:
 
 def _concurrent_trials(unit: PretrainingUnit) -> int:
     """Return how many pretrainings the cluster has room for at once, at least one."""
-    have, resources, workers = ray.cluster_resources(), unit.study.resources, unit.recipe.num_workers
-    rooms = [have.get("CPU", 0) / (resources.cpus_per_worker * workers)]
-    if resources.gpu_pretraining:
-        rooms.append(have.get("GPU", 0) / workers)
-    return max(1, int(min(rooms)))
+    have, asked = ray.cluster_resources(), unit.study.resources.of_worker
+    return max(1, int(min(have.get(name, 0) / (asked[name] * unit.recipe.num_workers) for name in asked)))
 
 
 def _tune(

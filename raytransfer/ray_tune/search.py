@@ -229,10 +229,10 @@ def _tune(
     if isinstance(base, PretrainingUnit):
         targets = targets_in_store(study) if objective == METRIC else {}
         job.update(data=ray.put(load_source(study.source)), targets=targets)
-        resources = {"cpu": study.resources.cpus_per_worker, "gpu": float(study.resources.gpu_pretraining)}
+        asked = study.resources.of_worker
     else:
         job["data"] = ray.put(load_target(base.configuration.dataset, study.target))
-        resources = {"cpu": study.resources.cpus_per_trial, "gpu": study.resources.gpus_per_trial}
+        asked = study.resources.of_trial
 
     def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
         unit = with_settings(base, config)
@@ -252,7 +252,9 @@ def _tune(
 
     database, name, finished = optuna_study
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(_search_trial, job=job), resources),
+        tune.with_resources(
+            tune.with_parameters(_search_trial, job=job), tune.PlacementGroupFactory([asked])
+        ),
         param_space=_space(base),
         tune_config=tune.TuneConfig(
             metric=objective,

@@ -39,7 +39,8 @@ class Command:
     """A script in its own session, with files for what it says."""
 
     def __init__(self, script: str, storage: Path, *options: str, **environment: str) -> None:
-        self._began, self._files = time.monotonic(), [tempfile.TemporaryFile("w+") for _ in range(2)]
+        self._began = time.monotonic()
+        self._files = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115 (they last as long as it)
         self.process = subprocess.Popen(
             [
                 sys.executable, f"experiments/{script}.py", "--preset", "smoke",
@@ -78,7 +79,7 @@ class Command:
         return time.monotonic() - began
 
     def descendants(self, name: str) -> list[int]:
-        """The processes below the script with this in their title, the oldest first."""
+        """Ray's processes below the script with this in their title, the oldest first."""
         parents = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -92,7 +93,8 @@ class Command:
             while above in parents and above != self.process.pid:
                 above = parents[above]
             try:
-                if above == self.process.pid and name in Path(f"/proc/{pid}/cmdline").read_text():
+                title = Path(f"/proc/{pid}/cmdline").read_text()
+                if above == self.process.pid and title.startswith("ray::") and name in title:
                     found.append(pid)
             except OSError:
                 continue

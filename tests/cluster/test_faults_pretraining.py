@@ -7,7 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import EPOCHS, SMALL, Command, check_pretraining, run, undisturbed, written
+from commands import EPOCHS, SMALL, Command, check_pretraining, run, shown, undisturbed, written
+from nodes import OPEN, nodes
+
+from raytransfer.results import Ledger
 
 pytestmark = pytest.mark.faults
 
@@ -20,9 +23,7 @@ def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path, record_proper
         command.wait_for(lambda count=count: len(written(tmp_path, "pretraining")) >= count)
         before = written(tmp_path, "pretraining")
         os.kill(command.descendants("RayTrainWorker")[worker], signal.SIGKILL)
-        seconds = command.wait_for(
-            lambda before=before: len(written(tmp_path, "pretraining")) > len(before)
-        )
+        seconds = command.wait_for(lambda before=before: len(written(tmp_path, "pretraining")) > len(before))
         now = written(tmp_path, "pretraining")
         repeated = [path for path, at in before.items() if now[path] != at]
         assert len(repeated) <= 1
@@ -31,6 +32,35 @@ def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path, record_proper
     done = command.end()
     assert done.code == 0, done.err
     check_pretraining(tmp_path)
+
+
+def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(
+    tmp_path: Path, record_property
+) -> None:
+    storage = tmp_path / "storage"
+    with nodes(tmp_path / "ray", 16380) as cluster:
+        cluster.add(cpus=1)
+        cluster.add(cpus=1)
+        command = Command(
+            "pretrain", storage, *SMALL, "--set", "pretraining.min_workers=1", "--address", cluster.address,
+            **OPEN,
+        )  # fmt: skip
+        command.wait_for(lambda: len(written(storage, "pretraining")) >= 2)
+        before = written(storage, "pretraining")
+        cluster.lose(2)
+        seconds = command.wait_for(lambda: len(written(storage, "pretraining")) > len(before) + 1)
+        done = command.end()
+    assert done.code == 0, done.err
+    record_property("seconds_to_go_on", seconds)
+    elastic, fixed = (
+        Ledger(root / "results").read("pretraining").sort_by("epoch") for root in (storage, undisturbed())
+    )
+    assert elastic["epoch"].to_pylist() == list(range(1, EPOCHS + 1))
+    assert elastic["learning_rate"].to_pylist() == fixed["learning_rate"].to_pylist(), "as many steps"
+    assert elastic["train/loss"].to_pylist() == pytest.approx(fixed["train/loss"].to_pylist(), abs=0.3)
+    assert elastic["train/loss"].to_pylist() != fixed["train/loss"].to_pylist(), "it had two workers"
+    (found,) = shown(storage, "pretraining", "val/top1").values()
+    assert found == ("FINISHED", list(range(1, EPOCHS + 1)))
 
 
 def _killed(storage: Path) -> dict[Path, int]:
@@ -46,9 +76,8 @@ def _killed(storage: Path) -> dict[Path, int]:
 def test_the_driver_killed_and_a_checkpoint_torn(tmp_path: Path, record_property) -> None:
     before = _killed(tmp_path)
     assert 4 <= len(before) < EPOCHS
-    copies = [tmp_path.with_name(f"{tmp_path.name}-{name}") for name in ("torn", "both", "list")]
-    for copy in copies:
-        shutil.copytree(tmp_path, copy)
+    torn = tmp_path.with_name(f"{tmp_path.name}-torn")
+    shutil.copytree(tmp_path, torn)
     done = run("pretrain", tmp_path, *SMALL, "--resume")
     assert done.code == 0, done.err
     check_pretraining(tmp_path)
@@ -56,23 +85,13 @@ def test_the_driver_killed_and_a_checkpoint_torn(tmp_path: Path, record_property
     assert len([path for path, at in before.items() if now[path] != at]) <= 1
     record_property("seconds_to_go_on", done.seconds)
 
-    torn, both, listed = copies
-    for copy, count in ((torn, 1), (both, 2)):
-        states = sorted(copy.glob("ray/pretraining/*/checkpoint_*/state.pt"))
-        assert len(states) >= 2
-        for state in states[-count:]:
-            state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
-        done = run("pretrain", copy, *SMALL)
-        assert done.code == 0, done.err
-        assert done.err.count("is damaged") == count
-        says = "the start" if count == 2 else "epoch"
-        assert f"unet-micro simple goes on from {says}" in done.err
-        check_pretraining(copy)
-    (snapshot,) = listed.glob("ray/pretraining/*/checkpoint_manager_snapshot.json")
-    snapshot.write_bytes(b"")
-    copied = written(listed, "pretraining")
-    done = run("pretrain", listed, *SMALL)
+    last = sorted(torn.glob("ray/pretraining/*/checkpoint_*/state.pt"))[-1]
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    copied = written(torn, "pretraining")
+    done = run("pretrain", torn, *SMALL)
     assert done.code == 0, done.err
-    check_pretraining(listed)
-    now = written(listed, "pretraining")
-    assert len([path for path, at in copied.items() if now[path] != at]) <= 1, "not from its last epoch"
+    assert f"{last} is damaged (" in done.err
+    assert f"unet-micro simple goes on from epoch {len(before) - 1}" in done.err
+    check_pretraining(torn)
+    now = written(torn, "pretraining")
+    assert len([path for path, at in copied.items() if now[path] != at]) == 1

@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from commands import PROJECT, SMALL, Command, check_grid, check_pretraining, run, undisturbed, written
+from commands import SMALL, Command, check_grid, check_pretraining, run, undisturbed, written
+from nodes import OPEN, nodes
 
 pytestmark = pytest.mark.faults
 
@@ -89,45 +89,13 @@ def test_a_node_that_does_not_see_the_storage_is_named(tmp_path: Path) -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("mounting needs root")
     storage = tmp_path / "storage"
     storage.mkdir()
-    ray = str(Path(sys.executable).with_name("ray"))
-    ports = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
-    environment = {**os.environ, **ports}
-
-    def node(*arguments: str, blind: bool = False) -> subprocess.Popen:
-        start = [ray, "start", "--block", "--num-cpus=2", f"--temp-dir={tmp_path}/ray", *arguments]
-        if blind:
-            over = f'mount -t tmpfs tmpfs {storage} && exec "$@"'
-            start = ["unshare", "--mount", "sh", "-c", over, "sh", *start]
-        return subprocess.Popen(
-            start, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=PROJECT
-        )
-
-    address = "127.0.0.1:16379"
-    nodes = [node("--head", "--port=16379", "--node-ip-address=127.0.0.1", "--include-dashboard=false")]
-    try:
-        _wait_for_nodes(address, environment, 1)
-        nodes.append(node(f"--address={address}", "--node-ip-address=127.0.0.2", blind=True))
-        _wait_for_nodes(address, environment, 2)
-        done = run("pretrain", storage, *SMALL, "--address", address, **ports)
-    finally:
-        for each in reversed(nodes):
-            each.terminate()
-            each.wait(30)
+    with nodes(tmp_path / "ray", 16379) as cluster:
+        cluster.add(cpus=2)
+        cluster.add(cpus=2, over=storage)
+        done = run("pretrain", storage, *SMALL, "--address", cluster.address, **OPEN)
     assert done.code == 2, done.err
     assert f"--storage-path {storage} is not the same folder on every node (127.0.0.2: it does not see" in (
         done.error
     )
     assert "127.0.0.1" not in done.error
     assert not written(storage, "pretraining")
-
-
-def _wait_for_nodes(address: str, environment: dict[str, str], count: int) -> None:
-    ask = (
-        "import logging, ray, sys; ray.init(sys.argv[1], logging_level=logging.ERROR, log_to_driver=False); "
-        "sys.exit(sum(node['Alive'] for node in ray.nodes()) < int(sys.argv[2]))"
-    )
-    deadline = time.monotonic() + 60
-    command = [sys.executable, "-c", ask, address, str(count)]
-    while subprocess.run(command, env=environment, capture_output=True).returncode:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)

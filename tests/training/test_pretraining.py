@@ -65,22 +65,24 @@ def test_who_reads_the_images_changes_nothing(source: ClassificationData) -> Non
 
 
 def test_images_are_augmented_alike_whatever_the_number_of_workers(source: ClassificationData) -> None:
-    """The shares of two workers make up the batch of one."""
+    """The shares of several workers make up the batch of one, also where they are not equal."""
     config = replace(RECIPE, batch_size=20)
     batches = []
-    for count in (1, 2):
+    for wanted, count in ((1, 1), (2, 2), (4, 3)):
         shares = []
         for rank in range(count):
             training = Pretraining(
-                "unet-micro", "simple", replace(config, num_workers=count), source, rank=rank
-            )
+                "unet-micro", "simple", replace(config, num_workers=wanted), source,
+                rank=rank, num_processes=count,
+            )  # fmt: skip
             seen = []
             training.classifier.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0]))
             training.train_epoch()
             shares.append(seen)
         batches.append([torch.cat(step) for step in zip(*shares, strict=True)])
-    for one, two in zip(*batches, strict=True):
+    for one, two, three in zip(*batches, strict=True):
         assert torch.equal(one, two)
+        assert torch.equal(one, three)
 
 
 def test_the_advanced_scheme_learns(source: ClassificationData) -> None:

@@ -1,0 +1,79 @@
+"""Marks of failed work, and waiting for a storage."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from raytransfer.results import Storage, is_of_storage, patience, patiently, write_whole
+
+
+def _full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_mark_leaves_work_out_until_it_is_asked_for(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    assert storage.is_pending("downstream", "a")
+    storage.failures.mark("downstream", "a", "A", "ValueError: no", details="Traceback ...", host="b")
+    storage.failures.mark("downstream", "c", "C", "its host was lost", details="", lasting=False)
+    (found,) = Storage(tmp_path).failures.known("downstream", ["a", "b", "c"])
+    assert (found.name, found.reason, found.host) == ("A", "ValueError: no", "b")
+    assert [of.key for of in storage.failures.known("downstream", ["a", "b", "c"])] == ["a", "c"]
+    assert storage.failures.details("downstream", "a").read_text() == "Traceback ..."
+    for retry, pending in ((False, ["b", "c"]), (True, ["a"])):
+        again = Storage(tmp_path, retry_failed=retry)
+        assert [key for key in "abc" if again.is_pending("downstream", key)] == pending
+    storage.failures.forget("downstream", "a")
+    assert storage.is_pending("downstream", "a")
+    assert not list(tmp_path.glob("failed/downstream/a*"))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"kind'])
+def test_a_torn_mark_still_counts(tmp_path: Path, content: str) -> None:
+    storage = Storage(tmp_path)
+    write_whole(storage.failures.path("downstream", "a"), content.encode())
+    assert not storage.is_pending("downstream", "a")
+    (found,) = storage.failures.known("downstream", ["a"])
+    assert found.key == "a"
+
+
+def test_a_full_storage_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    raised = iter([_full(), _full()])
+
+    def work() -> str:
+        for error in raised:
+            raise error
+        return "done"
+
+    assert patiently(work, seconds=10) == "done"
+
+
+@pytest.mark.parametrize(("error", "of_storage"), [(_full(), True), (FileNotFoundError("x"), False)])
+def test_it_is_not_waited_for_ever(monkeypatch: pytest.MonkeyPatch, error: OSError, of_storage: bool) -> None:
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    tries = []
+
+    def work() -> None:
+        tries.append(1)
+        raise error
+
+    with pytest.raises(OSError, match=str(error.args[-1])) as raised:
+        patiently(work, seconds=0.05)
+    assert is_of_storage(raised.value) is of_storage
+    assert (len(tries) > 1) is of_storage
+
+
+def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "folder/file"
+    write_whole(path, b"old")
+
+    def write(file: object) -> None:
+        file.write(b"ne")
+        raise _full()
+
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, write)
+    assert [found.name for found in path.parent.iterdir()] == ["file"]
+    assert path.read_bytes() == b"old"
