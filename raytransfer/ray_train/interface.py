@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray.train.backend import Backend
@@ -37,12 +38,12 @@ def _use_ray_network() -> None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
 
 
-class _OverRayNetwork(TorchConfig().backend_cls):  # type: ignore[misc]
+class _OverRayNetwork(TorchConfig().backend_cls):
     """Ray Train's backend for torch, told of the interface before it makes the group."""
 
-    def on_start(self, worker_group: object, backend_config: TorchConfig) -> None:
+    def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
         """Make the process group."""
-        worker_group.execute(_use_ray_network)  # type: ignore[attr-defined]
+        worker_group.execute(_use_ray_network)
         super().on_start(worker_group, backend_config)
 
 

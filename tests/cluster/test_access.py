@@ -6,7 +6,7 @@ import socket
 import pytest
 from launcher import Cluster
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 DASHBOARD, MLFLOW, RAY = 8265, 5000, 6379
 CONNECT = (

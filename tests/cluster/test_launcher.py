@@ -7,7 +7,7 @@ import pytest
 import yaml
 from launcher import Cluster
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 
 def test_only_the_three_lines_to_edit_differ_from_the_shipped_file(hosts: Cluster, project: Path) -> None:
