@@ -38,7 +38,10 @@ def _use_ray_network() -> None:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
 
 
-class _OverRayNetwork(TorchConfig().backend_cls):
+_TorchBackend: Any = TorchConfig().backend_cls
+
+
+class _OverRayNetwork(_TorchBackend):
     """Ray Train's backend for torch, told of the interface before it makes the group."""
 
     def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
