@@ -18,6 +18,7 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 from raytransfer.config import InputError
 from raytransfer.data import load_source
 from raytransfer.ray_train.failed import RETRIES, failed_training
+from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, mend
 from raytransfer.ray_train.worker import pretraining_worker
 from raytransfer.results import PretrainingUnit, Signal, Storage
@@ -155,6 +156,7 @@ def pretraining_trainer(
             "targets": dict(targets),
             "signal": signal or Signal.of_study(unit.study.robustness),
         },
+        torch_config=TorchOverRayNetwork(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=(config.min_workers, config.num_workers)
             if config.min_workers
