@@ -31,7 +31,7 @@ def main(root: str, *, retry: bool) -> None:
         models=("unet-micro",),
         modes=("full",),
         seeds=(0,),
-        target=TargetConfig(image_size=256),
+        target=TargetConfig(image_size=256, slice_step=4),
         downstream=DownstreamConfig(epochs=1, batch_size=2),
     )
     encoders = {("unet-micro", "simple"): storage.series("unet-micro", "simple").fingerprints()}
