@@ -1,6 +1,7 @@
 """Hosts and networks that fail in the middle of a grid. What each fault cost goes to RAYTRANSFER_FIGURES."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from grids import TRIALS, Grid, check, record, without_trials
@@ -11,14 +12,16 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def grid(cluster: Cluster, undisturbed: Grid, request: pytest.FixtureRequest) -> Grid:
+def grid(cluster: Cluster, undisturbed: Grid, request: pytest.FixtureRequest) -> Iterator[Grid]:
     """A grid under way, on all hosts that are on, three trials finished."""
     on = [host.name for host in (cluster.head, *cluster.workers, cluster.spare) if host.is_on]
     cluster.wait_for(*on)
     grid = without_trials(undisturbed, request.node.name)
     grid.start()
     grid.wait_for(3)
-    return grid
+    yield grid
+    grid.kill()  # where the test failed
+    cluster.head.run("pkill -f experiments/grid.py", check=False)
 
 
 def _costs(grid: Grid, finished: dict[str, int], *, again: int | None = None) -> dict[str, float]:
