@@ -46,10 +46,10 @@ class Grid:
             raise TimeoutError(f"not within {seconds} s: {self.said()}") from None
 
     def kill(self) -> None:
-        """End the laptop's side of its command."""
-        assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        """End the laptop's side of its command, where it runs."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     def said(self) -> str:
         return self._log.read_text()[-5000:]
