@@ -29,11 +29,13 @@ def test_a_job_submitted_through_the_tunnel(cluster: Cluster, undisturbed: Grid)
         cluster.at_home(cluster.page.line("ray job submit"))
 
         def status() -> str:
-            return cluster.at_home(cluster.page.line("ray job status")).stdout
+            return cluster.at_home(cluster.page.line("ray job status")).stdout.lower()
 
-        wait_until(lambda: "SUCCEEDED" in status() or "FAILED" in status(), 400, "the job's end", every=5)
+        wait_until(
+            lambda: "succeeded" in (said := status()) or "failed" in said, 400, "the job's end", every=5
+        )
         said = cluster.at_home(cluster.page.line("ray job logs")).stdout
-        assert "SUCCEEDED" in status(), said
+        assert "succeeded" in status(), said
         assert "Transferability indicator score" in said
     finally:
         cluster.laptop.run("pkill -f 8265:", check=False)
