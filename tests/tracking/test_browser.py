@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright import sync_api
 
 from raytransfer.tracking import RunRecord, Tracker
 from raytransfer.training.predictions import draw_predictions
@@ -94,11 +95,7 @@ def browser() -> Iterator:
     chromium = shutil.which("chromium")
     if chromium is None:
         _missing("Chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ModuleNotFoundError:
-        _missing("playwright")
-    with sync_playwright() as playwright:
+    with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -110,7 +107,7 @@ def page(browser, link: str) -> Iterator:
     page = browser.new_page(viewport={"width": 1500, "height": 1000})
     page.set_default_timeout(20_000)
     page.goto(link)
-    page.get_by_text(re.compile(r"^\d+ matching runs$")).wait_for()
+    _listed(page, len(TRIALS))
     yield page
     page.close()
 
@@ -118,7 +115,7 @@ def page(browser, link: str) -> Iterator:
 def _listed(page, count: int) -> list[str]:
     """The trials in the table, from top to bottom, once there are so many."""
     rows = page.get_by_role("link", name=re.compile("^unet-micro "))
-    rows.nth(count - 1).wait_for()
+    sync_api.expect(rows).to_have_count(count, timeout=20_000)
     return [row.strip() for row in rows.all_inner_texts()]
 
 
