@@ -113,12 +113,3 @@ def check(grid: Grid, reference: Grid) -> None:
         history = found[run.data.tags["raytransfer.key"]]
         logged = client.get_metric_history(run.info.run_id, "test/dice")
         assert [(m.step, m.value) for m in logged] == [(row["epoch"], row["test/dice"]) for row in history]
-
-
-def record(fault: str, **figures: float) -> None:
-    """Write what a fault cost, as a line of JSON, where RAYTRANSFER_FIGURES names a file."""
-    line = json.dumps({"fault": fault, **{name: round(value, 1) for name, value in figures.items()}})
-    print(line)
-    if path := os.environ.get("RAYTRANSFER_FIGURES"):
-        with open(path, "a") as file:
-            file.write(f"{line}\n")

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from grids import TRIALS, Grid, check, record, without_trials
+from figures import record
+from grids import TRIALS, Grid, check, without_trials
 from hosts import wait_until
 from launcher import Cluster
 

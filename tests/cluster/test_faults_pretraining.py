@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import EPOCHS, SMALL, Command, check_pretraining, run, shown, undisturbed, written
+from figures import record
 from nodes import OPEN, nodes
 
 from raytransfer.results import Ledger
@@ -15,7 +16,7 @@ from raytransfer.results import Ledger
 pytestmark = pytest.mark.faults
 
 
-def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path, record_property) -> None:
+def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     """Twice, another one each time."""
     undisturbed()
     command = Command("pretrain", tmp_path, *SMALL)
@@ -27,16 +28,16 @@ def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path, record_proper
         now = written(tmp_path, "pretraining")
         repeated = [path for path, at in before.items() if now[path] != at]
         assert len(repeated) <= 1
-        record_property("seconds_to_go_on", seconds)
-        record_property("epochs_computed_twice", len(repeated) + 1)
+        record(
+            "worker of a pretraining killed", epochs_lost=0, epochs_computed_twice=len(repeated) + 1,
+            seconds_to_go_on=seconds,
+        )  # fmt: skip
     done = command.end()
     assert done.code == 0, done.err
     check_pretraining(tmp_path)
 
 
-def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(
-    tmp_path: Path, record_property
-) -> None:
+def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(tmp_path: Path) -> None:
     storage = tmp_path / "storage"
     with nodes(9380) as cluster:
         cluster.add(cpus=1)
@@ -51,7 +52,7 @@ def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(
         seconds = command.wait_for(lambda: len(written(storage, "pretraining")) > len(before) + 1)
         done = command.end()
     assert done.code == 0, done.err
-    record_property("seconds_to_go_on", seconds)
+    record("one of two nodes of an elastic pretraining gone", epochs_lost=0, seconds_to_go_on=seconds)
     elastic, fixed = (
         Ledger(root / "results").read("pretraining").sort_by("epoch") for root in (storage, undisturbed())
     )
@@ -73,7 +74,7 @@ def _killed(storage: Path) -> dict[Path, int]:
     return written(storage, "pretraining")
 
 
-def test_the_driver_killed_and_a_checkpoint_torn(tmp_path: Path, record_property) -> None:
+def test_the_driver_killed_and_a_checkpoint_torn(tmp_path: Path) -> None:
     before = _killed(tmp_path)
     assert 4 <= len(before) < EPOCHS
     torn = tmp_path.with_name(f"{tmp_path.name}-torn")
@@ -82,8 +83,9 @@ def test_the_driver_killed_and_a_checkpoint_torn(tmp_path: Path, record_property
     assert done.code == 0, done.err
     check_pretraining(tmp_path)
     now = written(tmp_path, "pretraining")
-    assert len([path for path, at in before.items() if now[path] != at]) <= 1
-    record_property("seconds_to_go_on", done.seconds)
+    repeated = [path for path, at in before.items() if now[path] != at]
+    assert len(repeated) <= 1
+    record("driver of a pretraining killed", epochs_lost=0, epochs_computed_twice=len(repeated) + 1)
 
     last = sorted(torn.glob("ray/pretraining/*/checkpoint_*/state.pt"))[-1]
     last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import SMALL, Command, check_grid, check_pretraining, copy_encoders, run, undisturbed, written
+from figures import record
 from nodes import OPEN, nodes
 
 pytestmark = pytest.mark.faults
@@ -43,7 +44,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     disk.remove()
 
 
-def test_a_pretraining_waits_for_a_full_storage(disk: Disk, record_property) -> None:
+def test_a_pretraining_waits_for_a_full_storage(disk: Disk) -> None:
     undisturbed()
     command = Command("pretrain", disk.path, *SMALL)
     command.wait_for(lambda: len(written(disk.path, "pretraining")) >= 2)
@@ -53,13 +54,13 @@ def test_a_pretraining_waits_for_a_full_storage(disk: Disk, record_property) -> 
     assert len(there) <= 4, "it is not full"
     disk.free()
     seconds = command.wait_for(lambda: len(written(disk.path, "pretraining")) > len(there))
-    record_property("seconds_to_go_on", seconds)
+    record("storage of a pretraining full for 10 s", epochs_lost=0, seconds_to_go_on=seconds)
     done = command.end()
     assert done.code == 0, done.err
     check_pretraining(disk.path)
 
 
-def test_a_grid_on_a_storage_that_stays_full_ends_with_one_line(disk: Disk, record_property) -> None:
+def test_a_grid_on_a_storage_that_stays_full_ends_with_one_line(disk: Disk) -> None:
     copy_encoders(disk.path)
     options = (*SMALL, "--set", "resources.storage_patience=2")
     command = Command("grid", disk.path, *options)
@@ -80,7 +81,7 @@ def test_a_grid_on_a_storage_that_stays_full_ends_with_one_line(disk: Disk, reco
     check_grid(disk.path)
     now = written(disk.path, "downstream")
     assert all(now[path] == at for path, at in there.items()), "a finished trial was computed again"
-    record_property("seconds_to_go_on", done.seconds)
+    record("storage of a grid full for good", trials_lost=0)
 
 
 def test_a_node_that_does_not_see_the_storage_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import PROJECT, SMALL, Command, check_grid, copy_encoders, run, shown, written
+from figures import record
 from mlflow import MlflowClient
 
 from raytransfer.results import Ledger
@@ -20,7 +21,7 @@ def _marks(storage: Path, kind: str) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text()) for path in storage.glob(f"failed/{kind}/*.json")}
 
 
-def test_trials_whose_processes_are_killed_are_begun_again(tmp_path: Path, record_property) -> None:
+def test_trials_whose_processes_are_killed_are_begun_again(tmp_path: Path) -> None:
     copy_encoders(tmp_path)
     command = Command("grid", tmp_path, *SMALL)
     command.wait_for(lambda: len(written(tmp_path, "downstream")) >= 2)
@@ -36,8 +37,7 @@ def test_trials_whose_processes_are_killed_are_begun_again(tmp_path: Path, recor
     now = written(tmp_path, "downstream")
     assert all(now[path] == at for path, at in before.items())
     assert not _marks(tmp_path, "downstream")
-    record_property("seconds_to_go_on", seconds)
-    record_property("trials_begun_again", len(killed))
+    record("trials killed", trials_lost=0, trials_computed_twice=len(killed), seconds_to_go_on=seconds)
 
 
 def _memory_grid(storage: Path, *options: str) -> str:
