@@ -52,13 +52,16 @@ def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
         assert found.info.status == "FINISHED"
         steps = [m.step for m in client.get_metric_history(found.info.run_id, "test/dice")]
         assert steps == [1, 2]
+    ends = {}
     for kind in ("pretraining", "robustness", "downstream"):
         experiment = client.get_experiment_by_name(f"raytransfer-{kind}").experiment_id
         commands = client.search_runs(
             [experiment], "tags.`raytransfer.session` != ''", order_by=["attributes.start_time ASC"]
         )
-        killed, *later = (of.info.status for of in commands)
-        assert (killed, set(later) - {"FINISHED"}) == ("KILLED", set())
+        ends[kind] = [of.info.status for of in commands]
+    assert ends["pretraining"] == ends["robustness"] == ["KILLED"]
+    assert ends["downstream"][-1] == "FINISHED"
+    assert ends["downstream"][:-1] in ([], ["KILLED"]), "it may have died before MLflow had its first trial"
 
 
 def test_an_interrupted_pretraining_goes_on_from_its_last_epoch(smoke, start, run, tmp_path: Path) -> None:
