@@ -102,11 +102,11 @@ def _group_products(query: Tensor, keys: Tensor, buffer: Tensor) -> tuple[InnerP
 
 
 def neighbour_products(
-    query: Tensor, keys: Tensor, *, images: int = 8, entries: int = 16384
+    query: Tensor, keys: Tensor, *, images: int = 8, entries: int = 65536
 ) -> tuple[InnerProducts, InnerProducts]:
     """Return the inner products of each query with its own key, and with the next one.
 
-    Blocks of entries are copied to float64 and multiplied while they are in the cache, so feature maps are
+    Blocks of entries are copied to float64 and multiplied while they are in a cache, so feature maps are
     read once, and the memory needed does not grow with them.
 
     Args:
