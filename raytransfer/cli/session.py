@@ -17,13 +17,6 @@ from raytransfer.tracking import Tracker
 Unit = PretrainingUnit | ScoringUnit | DownstreamUnit
 
 
-def _kind(unit: Unit) -> str:
-    """Return the kind of result that a unit gives."""
-    if isinstance(unit, PretrainingUnit):
-        return "pretraining"
-    return "robustness" if isinstance(unit, ScoringUnit) else "downstream"
-
-
 def local_folder(path: str) -> str:
     """Return `--storage-path` where it is a folder; raises InputError where it is an address.
 
@@ -67,17 +60,15 @@ class Session:
             WorkFailedError: Names the pretrainings and scorings that failed now.
         """
         failures, ledger = self.storage.failures, self.storage.ledger
-        wanted = [(_kind(unit), unit.key) for unit in units]
+        wanted = [(unit.kind, unit.key) for unit in units]
         failed = [of for kind, key in wanted for of in failures.known(kind, [key])]
-        now = {
-            of: f"{of.name}{{}}: {of.reason} ({failures.details(of.kind, of.key)})"
-            for of in failed
-            if of in failures.new
+        lines = {
+            of: f"{of.reason} ({failures.details(of.kind, of.key)})" for of in failed if of in failures.new
         }
-        for of, line in now.items():
+        for of, line in lines.items():
             if of.kind == "downstream":
-                print(f"failed: {line.format('')}", file=sys.stderr)
-        before = [of for of in failed if of not in now]
+                print(f"failed: {of.name}: {line}", file=sys.stderr)
+        before = [of for of in failed if of not in lines]
         if before:
             first, more = before[0], ", ..." if before[1:] else ""
             print(
@@ -92,9 +83,11 @@ class Session:
         ):
             print("left as it is: what did not fail; without --retry-failed it is done", file=sys.stderr)
         work = {"pretraining": "pretraining", "robustness": "scoring"}
-        lines = [f"{work[of.kind]} {line.format(' failed')}" for of, line in now.items() if of.kind in work]
-        if lines:
-            raise WorkFailedError("; ".join(lines))
+        stopped = [
+            f"{work[of.kind]} {of.name} failed: {line}" for of, line in lines.items() if of.kind in work
+        ]
+        if stopped:
+            raise WorkFailedError("; ".join(stopped))
         return 1 if failed else 0
 
 

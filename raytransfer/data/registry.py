@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
@@ -44,12 +43,8 @@ def _check_packages(kind: str, name: str, embedded: _Embedded) -> None:
         )
 
 
-def _prepared_path(name: str, config: TargetConfig) -> Path:
-    return prepared_path(name, config.data_root)
-
-
 def _is_prepared(name: str, config: TargetConfig) -> bool:
-    return (_prepared_path(name, config) / DESCRIPTION).exists()
+    return (prepared_path(name, config.data_root) / DESCRIPTION).exists()
 
 
 def _check_source(config: SourceConfig) -> None:
@@ -121,7 +116,7 @@ def load_target(name: str, config: TargetConfig) -> SegmentationData:
         return loaded
     if (problem := target_problem(name, config)) is not None:
         raise InputError(problem)
-    return load_prepared(_prepared_path(name, config))
+    return load_prepared(prepared_path(name, config.data_root))
 
 
 def training_size(name: str, config: TargetConfig) -> tuple[int, int]:
@@ -142,4 +137,4 @@ def target_identity(name: str, config: TargetConfig) -> dict[str, Any]:
     """Return what tells a target dataset's content from any other's, as plain JSON values."""
     if name in EMBEDDED_TARGETS:
         return {"image_size": config.image_size, "slice_step": config.slice_step}
-    return {"fingerprint": fingerprint(_prepared_path(name, config))}
+    return {"fingerprint": fingerprint(prepared_path(name, config.data_root))}

@@ -56,7 +56,8 @@ def failed_task(error: ray.exceptions.RayError) -> Failed:
     details = "".join(traceback.format_exception(error))
     if isinstance(error, ray.exceptions.OutOfMemoryError):
         return out_of_memory("resources.memory_per_trial", details)
-    return Failed(reason=reason(error), details=details)
+    raised = isinstance(error, ray.exceptions.RayTaskError)  # else its process or its host was lost
+    return Failed(reason=reason(error), details=details, lasting=raised)
 
 
 def failed_training(found: ray.train.Result | BaseException, storage: Storage) -> Failed | None:

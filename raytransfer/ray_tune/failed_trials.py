@@ -59,10 +59,10 @@ def lost_trial(details: str) -> Failed:
     """
     if MEMORY_KILL in details:
         return out_of_memory("resources.memory_per_trial", details)
-    said = f"its process or its host was lost, {RETRIES + 1} times"
-    return Failed(
-        reason=said if "actor died" in details else details.strip().splitlines()[-1], details=details
-    )
+    if "actor died" in details:
+        said = f"its process or its host was lost, {RETRIES + 1} times"
+        return Failed(reason=said, details=details, lasting=False)
+    return Failed(reason=details.strip().splitlines()[-1], details=details)
 
 
 class StopWithoutStorage(tune.Stopper):

@@ -96,6 +96,9 @@ def _end(scoring: _Scoring, storage: Storage, tracker: Tracker) -> None:
     """Write what a scoring found, or mark it as failed, and publish it."""
     unit = scoring.unit
     if scoring.error is not None:
+        cause = getattr(scoring.error, "cause", scoring.error)
+        if is_of_storage(cause):
+            raise storage_failed(storage, cause) from scoring.error
         failed = failed_task(scoring.error)
         storage.failures.mark("robustness", unit.key, unit.name, **vars(failed))
         tracker.fail(scoring_record(unit, {"scores": []}), failed.reason)

@@ -1,7 +1,7 @@
 """Durable marks of failed work: what failed by its own doing is left out until somebody asks for it again.
 
 A mark is a small file beside the ledger, written under a temporary name and renamed. Only what would fail
-again gets one: NaN, an error in the code, a process that died again and again. A full storage, a lost host or
+again gets one: NaN, an error in the code, memory that ran out. A full storage, lost processes and hosts, and
 Ctrl-C leave no mark: the next command tries that work again.
 """
 

@@ -7,7 +7,7 @@ so a series that is made again differently, or other data of the same name, do n
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from raytransfer.config import (
     KEPT_BY_REFERENCE_RECIPES,
@@ -34,6 +34,7 @@ class PretrainingUnit:
         scheme: Pretraining scheme.
     """
 
+    kind: ClassVar[str] = "pretraining"
     study: StudyConfig
     encoder: str
     scheme: str
@@ -103,6 +104,7 @@ class ScoringUnit:
         dataset: Target dataset.
     """
 
+    kind: ClassVar[str] = "robustness"
     study: StudyConfig
     encoder: str
     scheme: str
@@ -183,6 +185,7 @@ class DownstreamUnit:
         seed: Seed of the training.
     """
 
+    kind: ClassVar[str] = "downstream"
     study: StudyConfig
     configuration: Configuration
     encoder_sha256: str

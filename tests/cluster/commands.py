@@ -1,39 +1,22 @@
 """Commands run as a person runs them, disturbed, and what must be true of their storage afterwards."""
 
-import os
+import atexit
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from mlflow import MlflowClient
+from scripts import Done, begin
 
 from raytransfer.models import CheckpointSeries
 from raytransfer.results import Ledger
 
-PROJECT = Path(__file__).resolve().parents[2]
 SMALL = ("--set", "models=unet-micro", "--set", "source.train_per_class=32")
 EPOCHS = 8
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def error(self) -> str:
-        """The one line of an error."""
-        (line,) = [line for line in self.err.splitlines() if line.startswith("error: ")]
-        return line
 
 
 class Command:
@@ -42,15 +25,8 @@ class Command:
     def __init__(self, script: str, storage: Path, *options: str, **environment: str) -> None:
         self._began = time.monotonic()
         self._files = [tempfile.TemporaryFile("w+") for _ in range(2)]  # noqa: SIM115 (they last as long as it)
-        self.process = subprocess.Popen(
-            [
-                sys.executable, f"experiments/{script}.py", "--preset", "smoke",
-                "--storage-path", str(storage), *options,
-            ],
-            cwd=PROJECT, stdout=self._files[0], stderr=self._files[1], start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT), **environment},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        out, err = self._files
+        self.process = begin(script, storage, *options, out=out, err=err, **environment)
 
     def said(self) -> list[str]:
         for file in self._files:
@@ -141,6 +117,7 @@ def shown(storage: Path, kind: str, metric: str) -> dict[str, tuple[str, list[in
 def undisturbed() -> Path:
     """A grid of one encoder that nothing disturbed; its pretraining is `SMALL`."""
     storage = Path(tempfile.mkdtemp(prefix="undisturbed-"))
+    atexit.register(shutil.rmtree, storage)
     done = run("grid", storage, *SMALL)
     assert done.code == 0, done.err
     return storage

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import PROJECT, SMALL, Command, check_grid, copy_encoders, run, shown, written
+from commands import SMALL, Command, check_grid, copy_encoders, run, shown, written
 from figures import record
 from mlflow import MlflowClient
+from scripts import PROJECT
 
 from raytransfer.results import Ledger
 

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import os
 import re
 
 import pytest
@@ -33,6 +34,6 @@ def test_ray_down_leaves_nothing(cluster: Cluster) -> None:
 
 
 def test_every_command_of_the_page_was_run(cluster: Cluster, request: pytest.FixtureRequest) -> None:
-    if request.session.testscollected < 15:
+    if request.session.testscollected < 15 and os.environ.get("CI") != "true":
         pytest.skip("only a part of the lab's tests runs")
     assert not cluster.page.unused

@@ -1,40 +1,19 @@
 """Experiments run as a person runs them: as scripts, each in its own process."""
 
-import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-    seconds: float
+from scripts import Done, begin
 
 
 @pytest.fixture(scope="session")
-def start(project: Path) -> Callable[..., subprocess.Popen]:
-    def start(script: str, storage: Path, *arguments: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [
-                sys.executable, f"experiments/{script}.py", "--preset", "smoke",
-                "--storage-path", str(storage), *arguments,
-            ],
-            cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # else ignored in a background
-        )  # fmt: skip
-
-    return start
+def start() -> Callable[..., subprocess.Popen]:
+    return partial(begin, out=subprocess.PIPE, err=subprocess.PIPE)
 
 
 @pytest.fixture(scope="session")

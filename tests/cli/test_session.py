@@ -1,0 +1,43 @@
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+from ray.exceptions import RayTaskError, WorkerCrashedError
+
+from raytransfer.cli import Session
+from raytransfer.config import StudyConfig, WorkFailedError
+from raytransfer.ray_train.failed import failed_task
+from raytransfer.ray_tune.failed_trials import lost_trial
+from raytransfer.results import Storage
+
+REASON = "ValueError: {'a': 1} and {} are no numbers"
+
+
+def _finish(storage: Storage, kind: str) -> int:
+    session = Session(study=StudyConfig(), storage=storage, tracker=Mock(), options=Namespace())
+    return session.finish([SimpleNamespace(kind=kind, key="key")])
+
+
+def test_a_reason_is_said_as_it_is(tmp_path: Path, capsys) -> None:
+    storage = Storage(tmp_path)
+    storage.failures.mark("downstream", "key", "unet on acdc", REASON, details="all of it")
+    assert _finish(storage, "downstream") == 1
+    assert f"failed: unet on acdc: {REASON} ({tmp_path}/failed/downstream/key.txt)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "work"), [("pretraining", "pretraining"), ("robustness", "scoring")])
+def test_what_others_need_is_an_error(tmp_path: Path, kind: str, work: str) -> None:
+    storage = Storage(tmp_path)
+    storage.failures.mark(kind, "key", "unet", REASON, details="all of it")
+    with pytest.raises(WorkFailedError) as raised:
+        _finish(storage, kind)
+    assert str(raised.value).startswith(f"{work} unet failed: {REASON} (")
+
+
+def test_lost_processes_are_tried_again_by_the_next_command() -> None:
+    assert not failed_task(WorkerCrashedError()).lasting
+    assert failed_task(RayTaskError("f", "trace", ValueError("x"))).lasting
+    assert not lost_trial("ray.exceptions.ActorDiedError: The actor died unexpectedly").lasting
+    assert lost_trial("The node was running low on memory").lasting
