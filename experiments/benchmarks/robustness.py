@@ -5,7 +5,7 @@ Command:  python experiments/benchmarks/robustness.py --json robustness.json
 Cost:     ten minutes on two CPU cores, half of it for the memory at n = 512, which is measured once.
 Result:   per encoder of the thesis, at 224 px in float32 on the CPU, median and range over repetitions:
           all_choices_over_forward: all choices (150; 120 for Swin) over 32 images / two bare forward passes
-          over the same images, both in batches of 4, the fastest here;
+          over the same images, both in batches of 8;
           speedup_over_separate: one pass for each choice, reckoned from the time of one choice, drawn anew
           each repetition, times their number / the pass for all;
           memory_growth_mb: how much higher the peak memory of a process gets when it scores 512 images after
@@ -31,7 +31,7 @@ from raytransfer.transferability import RobustnessScore, score_encoder
 from raytransfer.transferability.freed_memory import kept_freed_memory
 
 ENCODERS = ("unet", "resnet50", "swin")
-IMAGE_SIZE, NUM_IMAGES, BATCH_SIZE = 224, 32, 4
+IMAGE_SIZE, NUM_IMAGES, BATCH_SIZE = 224, 32, 8
 FEW, MANY = 64, 512
 
 

@@ -4,12 +4,14 @@ Inner products in float64 are all that cosine, L2 and Pearson need, and large fe
 for the three of them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+_PARTS = 8  # of a block, multiplied apart: a product of a few rows runs on one core
 _ROUNDING = 1e-14  # relative variance of a representation that is constant but for float32's rounding
 
 
@@ -77,18 +79,21 @@ def pair_products(x: Tensor, y: Tensor) -> InnerProducts:
     )
 
 
-def _group_products(query: Tensor, keys: Tensor, buffer: Tensor) -> tuple[InnerProducts, InnerProducts]:
+def _group_products(
+    query: Sequence[Tensor], keys: Sequence[Tensor], buffer: Tensor
+) -> tuple[InnerProducts, InnerProducts]:
     """Return the inner products of n queries with their n + 1 keys; the buffer holds a block of entries."""
-    n, size = query.shape
+    n, size = len(query), len(keys[0])
     rows = buffer[: 2 * n + 1]
-    crossed = query.new_zeros(n, n + 1, dtype=torch.float64)
-    norms, sums = (query.new_zeros(len(rows), dtype=torch.float64) for _ in range(2))
+    crossed = buffer.new_zeros(_PARTS, n, n + 1)
+    norms, sums = buffer.new_zeros(len(rows)), buffer.new_zeros(len(rows))
     for low in range(0, size, rows.shape[1]):
         block = rows[:, : size - low]
         high = low + block.shape[1]
-        block[:n] = query[:, low:high]
-        block[n:] = keys[:, low:high]
-        crossed.addmm_(block[:n], block[n:].T)
+        for row, entries in zip(block, (*query, *keys), strict=True):
+            row.copy_(entries[low:high])
+        parts = block.unflatten(1, (math.gcd(_PARTS, high - low), -1)).transpose(0, 1)
+        crossed[: len(parts)].baddbmm_(parts[:, :n], parts[:, n:].mT)
         norms += torch.linalg.vector_norm(block, dim=1).square_()
         sums += block.sum(1)
 
@@ -97,12 +102,13 @@ def _group_products(query: Tensor, keys: Tensor, buffer: Tensor) -> tuple[InnerP
             xx=norms[:n], yy=norms[n:][keys], xy=products, x_sum=sums[:n], y_sum=sums[n:][keys], size=size
         )
 
-    own = paired_with(slice(0, n), crossed.diagonal())
-    return own, paired_with(slice(1, n + 1), crossed.diagonal(1))
+    products = crossed.sum(0)
+    own = paired_with(slice(0, n), products.diagonal())
+    return own, paired_with(slice(1, n + 1), products.diagonal(1))
 
 
 def neighbour_products(
-    query: Tensor, keys: Tensor, *, images: int = 8, entries: int = 65536
+    query: Sequence[Tensor], keys: Sequence[Tensor], *, images: int = 4, entries: int = 131072
 ) -> tuple[InnerProducts, InnerProducts]:
     """Return the inner products of each query with its own key, and with the next one.
 
@@ -110,13 +116,13 @@ def neighbour_products(
     read once, and the memory needed does not grow with them.
 
     Args:
-        query: (N, D).
-        keys: (N + 1, D).
+        query: N tensors (D,), or one (N, D).
+        keys: N + 1 tensors (D,), or one (N + 1, D).
         images: Images in a block: more waste products that nobody needs, fewer copy more keys twice.
         entries: Entries in a block.
     """
-    images, entries = min(images, len(query)), min(entries, query.shape[1])
-    buffer = query.new_empty(2 * images + 1, entries, dtype=torch.float64)
+    images, entries = min(images, len(query)), min(entries, len(keys[0]))
+    buffer = keys[0].new_empty(2 * images + 1, entries, dtype=torch.float64)
     pairs = [
         _group_products(query[start : start + images], keys[start : start + images + 1], buffer)
         for start in range(0, len(query), images)

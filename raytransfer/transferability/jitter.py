@@ -35,6 +35,11 @@ def _saturation(images: Tensor, factor: Tensor) -> Tensor:
     return images if images.shape[1] == 1 else _blend(images, _grey(images), factor)
 
 
+def _mask(x: Tensor, y: Tensor) -> Tensor:
+    """Return 1 where x = y, else 0: lerp takes it several times faster than torch.where a condition."""
+    return torch.eq(x, y, out=torch.empty_like(x))
+
+
 def _hue(images: Tensor, turns: Tensor) -> Tensor:
     """Turn the hue; value and chroma, the highest and the lowest channel, stay."""
     if images.shape[1] == 1:
@@ -43,13 +48,11 @@ def _hue(images: Tensor, turns: Tensor) -> Tensor:
     high = torch.maximum(torch.maximum(red, green), blue)
     low = torch.minimum(torch.minimum(red, green), blue)
     chroma = high - low
-    divisor = torch.where(chroma > 0, chroma, 1)
-    sixths = torch.where(
-        high == red,
-        (green - blue) / divisor,
-        torch.where(high == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
-    )
-    sixths = (sixths + 6 * turns).remainder_(6)
+    divisor = chroma.clamp_min(1e-30)
+    sixths = 4 + (red - green) / divisor
+    sixths = sixths.lerp_(2 + (blue - red) / divisor, _mask(high, green))
+    sixths = sixths.lerp_((green - blue) / divisor, _mask(high, red)).add_(6 * turns)
+    sixths -= (sixths / 6).floor_().mul_(6)
     distances = ((sixths - 3).abs_() - 1, 2 - (sixths - 2).abs_(), 2 - (sixths - 4).abs_())
     return torch.cat([d.clamp_(0, 1).mul_(chroma).add_(low) for d in distances], dim=1)
 

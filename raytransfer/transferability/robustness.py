@@ -126,12 +126,14 @@ def _computing_in(precision: str, device: torch.device) -> AbstractContextManage
     return torch.autocast(device.type, dtype=PRECISIONS[precision])
 
 
-def _gaps(query: Sequence[Tensor], keys: Sequence[Tensor], distances: Sequence[str]) -> Tensor:
+def _gaps(
+    query: Sequence[Sequence[Tensor]], keys: Sequence[Sequence[Tensor]], distances: Sequence[str]
+) -> Tensor:
     """Return d(q_i, k_i) - d(q_i, k_(i+1)), (R, N), with a row per representation and distance.
 
     Args:
-        query: One (N, D) tensor per representation.
-        keys: One (N + 1, D) tensor per representation.
+        query: Per representation, N tensors (D,).
+        keys: Per representation, N + 1 tensors (D,).
         distances: Names.
     """
     rows = []
@@ -141,8 +143,8 @@ def _gaps(query: Sequence[Tensor], keys: Sequence[Tensor], distances: Sequence[s
     return torch.stack(rows)
 
 
-Carried = list[tuple[Tensor, Tensor]]
-"""Per representation, both views of the image that has no negative yet."""
+Carried = list[tuple[list[Tensor], list[Tensor]]]
+"""Per representation, both views of the image that has no negative yet; none at the start."""
 
 
 @torch.inference_mode()
@@ -214,28 +216,25 @@ def hinge_sums(
     order = np.random.default_rng(seed).permutation(len(images)).tolist()
     section = [order[position % len(order)] for position in range(low, high + 1)] if low < high else []
 
-    def batch_gaps(start: int, carried: Carried) -> tuple[list[Tensor], Carried]:
+    def batch_gaps(start: int, carried: Carried) -> tuple[Tensor | None, Carried]:
         """Return the gaps of a batch and what it carries over; its feature maps end with the function."""
         indices = section[start : start + batch_size]
         scored = section[start : min(start + batch_size, len(section) - 1)]
         batch = _batch(images, indices).to(device)
         second = representations(batch, indices, 1)
-        first = representations(batch[: len(scored)], scored, 0) if scored else []
-        gaps = []
-        if carried:
-            after = [torch.cat([key, s[:1]]) for (_, key), s in zip(carried, second, strict=True)]
-            gaps.append(_gaps([query for query, _ in carried], after, distances))
-        if len(indices) > 1:
-            gaps.append(_gaps([f[: len(indices) - 1] for f in first], second, distances))
-        if len(scored) < len(indices):
-            return gaps, []
-        return gaps, [(f[-1:].clone(), s[-1:].clone()) for f, s in zip(first, second, strict=True)]
+        first = representations(batch[: len(scored)], scored, 0) if scored else [batch[:0]] * len(second)
+        query = [[*before, *f[: len(indices) - 1]] for (before, _), f in zip(carried, first, strict=True)]
+        after = [[*before, *s] for (_, before), s in zip(carried, second, strict=True)]
+        gaps = _gaps(query, after, distances) if query[0] else None
+        return gaps, [
+            ([f[-1].clone()], [s[-1].clone()]) for f, s in zip(first, second, strict=True) if scored
+        ]
 
-    carried: Carried = []
+    carried: Carried = [([], []) for _ in keys]
     for start in range(0, len(section), batch_size):
         gaps, carried = batch_gaps(start, carried)
-        if gaps:
-            found = torch.cat(gaps, dim=1).cpu().numpy()
+        if gaps is not None:
+            found = gaps.cpu().numpy()
             _check_finite(found, sums, section[max(start - 1, 0) :], precision)
             sums = sums.with_gaps(found)
     return sums
