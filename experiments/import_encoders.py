@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from raytransfer.config import InputError
+from raytransfer.files import Place
 from raytransfer.models import (
     CheckpointSeries,
     create_encoder,
@@ -25,7 +26,7 @@ from raytransfer.terminal import add_terminal_options, say_error, terminal
 from raytransfer.training.seeding import seeded
 
 
-def _add_untrained(series: CheckpointSeries, imported: Path, *, seed: int) -> None:
+def _add_untrained(series: CheckpointSeries, imported: Place, *, seed: int) -> None:
     """Give a series the untrained encoder that the public files leave out."""
     if series.path(0).exists():
         return

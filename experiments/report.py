@@ -23,6 +23,7 @@ from replay import replayed
 
 from raytransfer.cli import Records, main_on_records
 from raytransfer.config import InputError
+from raytransfer.files import Place
 from raytransfer.report import choices, measured
 from raytransfer.report.advice import advise
 from raytransfer.report.cells import performance
@@ -51,7 +52,7 @@ def show_in_mlflow(records: Records, page: Path) -> None:
         if records.storage is None or not (folder / "mlflow.db").exists():
             return
         uri = f"sqlite:///{folder}/mlflow.db"
-    files = {page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"}
+    files: dict[Place, str] = {page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"}
     try:
         with Tracker(uri, artifact_root=folder / "mlartifacts") as tracker:
             tracker.attach("downstream", files)

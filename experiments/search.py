@@ -30,6 +30,7 @@ from tabulate import tabulate
 
 from raytransfer.cli import Session, main, read_by
 from raytransfer.config import InputError
+from raytransfer.files import is_remote
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha
 from raytransfer.ray_tune.search import search
@@ -76,6 +77,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="asha",
         help=f"what stops trials: 'asha(grace_period=2)' (default: asha) or a rule; {', '.join(RULES)}",
     )
+    add(
+        "--optuna-storage",
+        metavar="URL",
+        help="database of Optuna's study (default: <storage>/search/optuna.db)",
+    )
+
+
+def _optuna_storage(session: Session) -> str:
+    if session.options.optuna_storage is not None:
+        return str(session.options.optuna_storage)
+    folder = session.storage.root / "search"
+    if is_remote(folder):
+        raise InputError(
+            f"--optuna-storage is needed: a database cannot lie in {folder}; give for example "
+            "sqlite:///optuna.db, a file of this machine"
+        )
+    folder.mkdir(exist_ok=True)
+    return f"sqlite:///{folder}/optuna.db"
 
 
 def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
@@ -110,7 +129,7 @@ def experiment(session: Session) -> int:
         raise InputError(f"--objective {name} is not of --what {options.what}: {', '.join(OF[options.what])}")
     if options.trials < 1:
         raise InputError(f"--trials must be at least 1, got {options.trials}")
-    base = _base(session)
+    optuna_storage, base = _optuna_storage(session), _base(session)
     epochs = base.recipe.epochs if isinstance(base, PretrainingUnit) else base.study.downstream.epochs
     found = search(
         base,
@@ -119,6 +138,7 @@ def experiment(session: Session) -> int:
         objective=OBJECTIVES[name],
         trials=options.trials,
         scheduler=_scheduler(session, OBJECTIVES[name], epochs),
+        optuna_storage=optuna_storage,
     )
     rows = [
         [

@@ -69,6 +69,18 @@ def test_a_storage_path_that_cannot_be_used_is_named(run: Callable[..., str], tm
     assert "cannot be used" in run(storage=Path("/proc/raytransfer"))
 
 
+def test_an_address_in_s3_that_cannot_be_used_is_named(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    nobody = {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "ENDPOINT_URL": "http://127.0.0.1:9"}
+    for name, value in nobody.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    there = "--storage-path=s3://bucket/study"
+    assert "--tracking-uri is needed" in run(there)
+    assert "Could not connect" in run(there, f"--tracking-uri=sqlite:///{tmp_path}/mlflow.db")
+    assert "results go to a folder or to s3://bucket/folder" in run("--storage-path=gs://bucket/study")
+
+
 def test_insisting_on_an_empty_storage_path(run: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "storage").mkdir()
     (tmp_path / "storage/something").write_text("")

@@ -45,7 +45,8 @@ def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
     add(
         "--storage-path",
         metavar="DIR",
-        help="folder for encoders, results and pictures; every node must see it (default: runs/<preset>)",
+        help="folder for encoders, results and pictures, or s3://bucket/folder; every node must see it "
+        "(default: runs/<preset>)",
     )
     add(
         "--set",

@@ -10,26 +10,12 @@ from pathlib import Path
 from raytransfer.cli.cluster import check_address, cluster
 from raytransfer.cli.study import with_data_that_is_there
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
+from raytransfer.files import is_remote
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage, pretraining_units
 from raytransfer.tracking import Tracker
 
 Unit = PretrainingUnit | ScoringUnit | DownstreamUnit
-
-
-def local_folder(path: str) -> str:
-    """Return `--storage-path` where it is a folder; raises InputError where it is an address.
-
-    Results are renamed into place, weights are mapped into memory, and MLflow's and Optuna's databases lie
-    beside them: an object store has none of that.
-    """
-    scheme, address, _ = path.partition("://")
-    if address:
-        raise InputError(
-            f"--storage-path {path}: {scheme}:// is not a folder: mount it on every node (S3 with s3fs "
-            "or JuiceFS, which can rename) and give the folder"
-        )
-    return path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +46,10 @@ class Session:
             WorkFailedError: Names the pretrainings and scorings that failed now.
         """
         failures, ledger = self.storage.failures, self.storage.ledger
-        wanted = [(unit.kind, unit.key) for unit in units]
-        failed = [of for kind, key in wanted for of in failures.known(kind, [key])]
+        wanted: dict[str, list[str]] = {}
+        for unit in units:
+            wanted.setdefault(unit.kind, []).append(unit.key)
+        failed = [of for kind, keys in wanted.items() for of in failures.known(kind, keys)]
         lines = {
             of: f"{of.reason} ({failures.details(of.kind, of.key)})" for of in failed if of in failures.new
         }
@@ -76,9 +64,10 @@ class Session:
                 f"{more}): --retry-failed runs just those",
                 file=sys.stderr,
             )
-        if failures.retry and not all(
-            ledger.has(kind, key) or failures.known(kind, [key])
-            for kind, key in wanted
+        known = {(of.kind, of.key) for of in failed}
+        if failures.retry and any(
+            {key for key in keys if (kind, key) not in known} - ledger.finished(kind, keys)
+            for kind, keys in wanted.items()
             if kind != "pretraining"
         ):
             print("left as it is: what did not fail; without --retry-failed it is done", file=sys.stderr)
@@ -96,11 +85,15 @@ def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[
     """Check everything the user gave, the cheap checks first, then connect."""
     study, _ = with_data_that_is_there(study)
     storage = Storage(
-        local_folder(arguments.storage_path or str(Path("runs") / arguments.preset)),
-        retry_failed=arguments.retry_failed,
+        arguments.storage_path or Path("runs") / arguments.preset, retry_failed=arguments.retry_failed
     )
+    if is_remote(storage.root) and arguments.tracking_uri is None:
+        raise InputError(
+            f"--tracking-uri is needed: MLflow's database cannot lie in {storage.root}; give a server, such "
+            "as the cluster's, or a file of this machine: sqlite:///mlflow.db"
+        )
     storage.check()
-    if not arguments.resume and any(storage.root.iterdir()):
+    if not arguments.resume and storage.root.exists() and any(storage.root.iterdir()):
         raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
     storage.ledger.check()
     for unit in pretraining_units(study):

@@ -2,29 +2,29 @@
 
 import os
 import secrets
-from pathlib import Path
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raytransfer.config import InputError, reason
+from raytransfer.files import Place, is_remote
 from raytransfer.results import Storage
 
 ANSWER_SECONDS = 60.0
 
 
-def _look(token: Path, content: str) -> str | None:
+def _look(token: Place, content: bytes) -> str | None:
     """Return what keeps this node from the storage, None where nothing does (runs in a Ray task)."""
     try:
-        if token.read_text() != content:
+        if token.read_bytes() != content:
             return "it has another folder there"
         own = token.with_name(f"{token.name}-{os.getpid()}")
-        own.touch()
+        own.write_bytes(content)
         own.unlink()
     except FileNotFoundError:
         return "it does not see what this machine writes there"
     except OSError as error:
-        return f"it cannot write there ({error.strerror})"
+        return f"it cannot write there ({error.strerror or reason(error)})"
     return None
 
 
@@ -36,9 +36,9 @@ def check_sight(storage: Storage) -> None:
     Raises:
         InputError: Names each node that cannot, and why.
     """
-    content = secrets.token_hex()
-    token = storage.root / f".seen-{content[:8]}"
-    token.write_text(content)
+    content = secrets.token_bytes()
+    token = storage.root / f".seen-{content.hex()[:8]}"
+    token.write_bytes(content)
     try:
         look = ray.remote(num_cpus=0, max_retries=0)(_look)
         nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
@@ -54,9 +54,14 @@ def check_sight(storage: Storage) -> None:
         token.unlink(missing_ok=True)
     blind = [f"{nodes[node]}: {problem}" for node, problem in problems.items() if problem is not None]
     if blind:
+        remedy = (
+            "give every node the same credentials and endpoint, by its role or its environment"
+            if is_remote(storage.root)
+            else "give a folder that all nodes share, such as a network file system mounted at the same place"
+        )
         raise InputError(
             f"--storage-path {storage.root} is not the same folder on every node ({'; '.join(blind)}): "
-            "give a folder that all nodes share, such as a network file system mounted at the same place"
+            f"{remedy}"
         )
 
 

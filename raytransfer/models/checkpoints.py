@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from raytransfer.config import InputError
+from raytransfer.files import Place, delete, is_remote, local_copy, write_folder
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.registry import create_encoder
 
@@ -23,12 +23,7 @@ class CorruptCheckpointError(InputError):
     """A checkpoint cannot be read, or is not what was written."""
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str, Any]) -> str:
+def save_encoder(path: Place, encoder: Encoder, meta: dict[str, Any]) -> str:
     """Write an encoder as a folder with `encoder.safetensors` and `meta.json`, whole or not at all.
 
     Args:
@@ -40,58 +35,64 @@ def save_encoder(path: str | os.PathLike[str], encoder: Encoder, meta: dict[str,
     Returns:
         The SHA-256 of the weights file.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    # The architecture stands in the file too, so that its SHA-256 tells encoders of other options apart.
+    architecture = json.dumps({"encoder": encoder.name, "options": encoder.options}, sort_keys=True)
+    content = safetensors.torch.save(weights, metadata={"architecture": architecture})
+    sha256 = hashlib.sha256(content).hexdigest()
+    description = {
+        **meta,
+        "encoder": encoder.name,
+        "options": encoder.options,
+        "normalization": encoder.normalization,
+        "encoder_sha256": sha256,
+    }
+    write_folder(path, {WEIGHTS: content, META: (json.dumps(description, indent=2) + "\n").encode()})
+    return sha256
+
+
+def _read_meta(path: Place) -> dict[str, Any]:
     try:
-        weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-        # The architecture stands in the file too, so that its SHA-256 tells encoders of other options apart.
-        architecture = json.dumps({"encoder": encoder.name, "options": encoder.options}, sort_keys=True)
-        # Not `save_file`: of a full storage it tells in its own error, which is no OSError.
-        (partial / WEIGHTS).write_bytes(
-            safetensors.torch.save(weights, metadata={"architecture": architecture})
-        )
-        sha256 = _sha256(partial / WEIGHTS)
-        description = {
-            **meta,
-            "encoder": encoder.name,
-            "options": encoder.options,
-            "normalization": encoder.normalization,
-            "encoder_sha256": sha256,
-        }
-        (partial / META).write_text(json.dumps(description, indent=2) + "\n")
-        partial.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
-        return sha256
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return a checkpoint's meta data after checking that its weights are those that were written.
-
-    Raises:
-        CorruptCheckpointError: A file is missing or unreadable, or the weights' SHA-256 is another.
-    """
-    path = Path(path)
-    try:
-        meta: dict[str, Any] = json.loads((path / META).read_text())
+        meta: dict[str, Any] = json.loads((path / META).read_bytes())
         for key in ("encoder", "options", "encoder_sha256"):
             meta[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptCheckpointError(f"checkpoint {path} has no readable {META} ({error})") from error
-    try:
-        actual = _sha256(path / WEIGHTS)
-    except OSError as error:
-        raise CorruptCheckpointError(f"checkpoint {path} has no readable {WEIGHTS} ({error})") from error
-    if actual != meta["encoder_sha256"]:
-        raise CorruptCheckpointError(f"checkpoint {path} is corrupt: {WEIGHTS} differs from what was written")
     return meta
 
 
-def load_encoder(path: str | os.PathLike[str]) -> tuple[Encoder, dict[str, Any]]:
+@contextmanager
+def _verified_weights(path: Place, meta: Mapping[str, Any]) -> Iterator[Path]:
+    """Give the weights' file, after checking that it is the one that was written."""
+    try:
+        with local_copy(path / WEIGHTS) as file:
+            with file.open("rb") as opened:
+                actual = hashlib.file_digest(opened, "sha256").hexdigest()
+            if actual != meta["encoder_sha256"]:
+                raise CorruptCheckpointError(
+                    f"checkpoint {path} is corrupt: {WEIGHTS} differs from what was written"
+                )
+            yield file
+    except OSError as error:
+        raise CorruptCheckpointError(f"checkpoint {path} has no readable {WEIGHTS} ({error})") from error
+
+
+def read_meta(path: Place) -> dict[str, Any]:
+    """Return a checkpoint's meta data after checking that its weights are those that were written.
+
+    What an object store holds it checks itself; there, they are not read before `load_encoder`.
+
+    Raises:
+        CorruptCheckpointError: A file is missing or unreadable, or the weights' SHA-256 is another.
+    """
+    meta = _read_meta(path)
+    if not (is_remote(path) and (path / WEIGHTS).exists()):
+        with _verified_weights(path, meta):
+            pass
+    return meta
+
+
+def load_encoder(path: Place) -> tuple[Encoder, dict[str, Any]]:
     """Read an encoder written by `save_encoder`.
 
     Returns:
@@ -100,13 +101,13 @@ def load_encoder(path: str | os.PathLike[str]) -> tuple[Encoder, dict[str, Any]]
     Raises:
         CorruptCheckpointError: As `read_meta`, or the weights do not fit the architecture.
     """
-    path = Path(path)
-    meta = read_meta(path)
-    encoder = create_encoder(meta["encoder"], **meta["options"])
-    try:
-        encoder.load_state_dict(safetensors.torch.load_file(path / WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
-        raise CorruptCheckpointError(f"checkpoint {path} does not fit its encoder: {error}") from error
+    meta = _read_meta(path)
+    with _verified_weights(path, meta) as file:
+        encoder = create_encoder(meta["encoder"], **meta["options"])
+        try:
+            encoder.load_state_dict(safetensors.torch.load_file(file))
+        except (SafetensorError, RuntimeError) as error:
+            raise CorruptCheckpointError(f"checkpoint {path} does not fit its encoder: {error}") from error
     return encoder.eval(), meta
 
 
@@ -117,10 +118,10 @@ class CheckpointSeries:
         directory: `<storage>/pretraining/<encoder>/<scheme>`; holds `epoch_0000`, `epoch_0001`, ...
     """
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.directory = Path(directory)
+    def __init__(self, directory: Place) -> None:
+        self.directory = directory
 
-    def path(self, epoch: int) -> Path:
+    def path(self, epoch: int) -> Place:
         """Return the folder of one epoch's checkpoint."""
         return self.directory / f"epoch_{epoch:04d}"
 
@@ -128,8 +129,16 @@ class CheckpointSeries:
         """Return the epochs present, in order."""
         if not self.directory.is_dir():
             return []
-        names = (re.fullmatch(r"epoch_(\d+)", path.name) for path in self.directory.iterdir())
-        return sorted(int(match[1]) for match in names if match)
+        folders = [path for path in self.directory.iterdir() if re.fullmatch(r"epoch_\d+", path.name)]
+        if is_remote(self.directory):  # where a folder being written can be seen
+            folders = [path for path in folders if (path / META).exists()]
+        return sorted(int(path.name.removeprefix("epoch_")) for path in folders)
+
+    def move(self, epoch: int, to: "CheckpointSeries") -> None:
+        """Move a checkpoint into another series."""
+        path = self.path(epoch)
+        write_folder(to.path(epoch), {name: (path / name).read_bytes() for name in (WEIGHTS, META)})
+        delete(path)
 
     def read_metas(self) -> dict[int, dict[str, Any]]:
         """Return epoch -> meta data of the whole series, every checkpoint verified.

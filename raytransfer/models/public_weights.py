@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from upath import UPath
 
 from raytransfer.config import InputError, unknown_name
+from raytransfer.files import Place, place
 from raytransfer.models.checkpoints import CheckpointSeries, save_encoder
 from raytransfer.models.registry import create_encoder
 
@@ -108,10 +110,10 @@ def reference_key(encoder: str, key: str) -> str:
 
 def import_public_encoder(
     path: str | os.PathLike[str],
-    series: CheckpointSeries | str | os.PathLike[str],
+    series: CheckpointSeries | str | os.PathLike[str] | UPath,
     *,
     meta: Mapping[str, Any] | None = None,
-) -> Path:
+) -> Place:
     """Add a public pretrained encoder to a checkpoint series; an epoch that is there is replaced.
 
     Nothing but tensors and plain containers is loaded from the file. Its classifier head is left out.
@@ -131,7 +133,7 @@ def import_public_encoder(
     """
     public = parse_public_name(path)
     if not isinstance(series, CheckpointSeries):
-        series = CheckpointSeries(Path(series) / "pretraining" / public.encoder / public.scheme)
+        series = CheckpointSeries(place(series) / "pretraining" / public.encoder / public.scheme)
     rate = STOCHASTIC_DEPTH.get((public.encoder, public.scheme))
     options: dict[str, Any] = {} if rate is None else {"stochastic_depth": rate}
     encoder = create_encoder(public.encoder, **options)

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import safetensors
@@ -11,6 +10,7 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from raytransfer.files import Place, write_whole
 from raytransfer.models.checkpoints import CorruptCheckpointError
 from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.models.segmentation import SegmentationModel
@@ -19,7 +19,7 @@ ABOUT = "raytransfer"
 
 
 def save_trained(
-    path: str | os.PathLike[str],
+    path: Place,
     model: SegmentationModel,
     *,
     name: str,
@@ -35,7 +35,7 @@ def save_trained(
         class_names: One name per label, label 0 the background.
         image_size: Side of the squares it was trained on, pixels.
     """
-    path, encoder = Path(path), model.encoder
+    encoder = model.encoder
     about = {
         "model": name,
         "encoder": encoder.name,
@@ -43,14 +43,9 @@ def save_trained(
         "class_names": list(class_names),
         "image_size": image_size,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    try:
-        partial.write_bytes(safetensors.torch.save(weights, metadata={ABOUT: json.dumps(about)}))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # Not `save_file`: of a full storage it tells in its own error, which is no OSError.
+    write_whole(path, safetensors.torch.save(weights, metadata={ABOUT: json.dumps(about)}))
 
 
 def load_trained(path: str | os.PathLike[str]) -> tuple[SegmentationModel, dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from raytransfer.data import Images
+from raytransfer.files import Place, local_copy
 from raytransfer.models import CorruptCheckpointError, read_meta, save_encoder
 from raytransfer.results import (
     PretrainingUnit,
@@ -35,9 +36,10 @@ Report = Callable[[dict[str, Any], Path | None], None]
 """Takes an epoch's metrics and, of rank 0 and from epoch 1, a folder with `STATE`, to go on from."""
 
 
-def read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Place) -> dict[str, Any]:
     """Return the state of a pretraining from a folder that was reported."""
-    state: dict[str, Any] = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+    with local_copy(folder / STATE) as file:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     return state
 
 

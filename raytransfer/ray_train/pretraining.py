@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from ray.train.v2._internal.callbacks.placement_group_callback import PlacementG
 
 from raytransfer.config import InputError
 from raytransfer.data import load_source
+from raytransfer.files import delete
 from raytransfer.ray_train.failed import RETRIES, failed_training
 from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, mend
@@ -199,7 +199,7 @@ def _pretrain_one(
                 tracker.publish(pretraining_record(unit, storage, rows), finished=False)
     failed = failed_training(found[0], storage)
     if failed is None:
-        shutil.rmtree(folder)  # only for resuming
+        delete(folder)  # only for resuming
         return
     storage.failures.mark("pretraining", unit.key, unit.name, **vars(failed))
     tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), failed.reason)

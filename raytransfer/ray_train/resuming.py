@@ -1,7 +1,6 @@
 """What a pretraining goes on from: Ray Train's checkpoints, and what becomes of damaged ones."""
 
 import json
-import shutil
 from pathlib import Path
 
 import ray
@@ -9,8 +8,9 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
 from raytransfer.config import reason
+from raytransfer.files import Place, delete, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state
-from raytransfer.results import PretrainingUnit, Storage, patiently, write_whole
+from raytransfer.results import PretrainingUnit, Storage, patiently
 
 CHECKPOINTS, SNAPSHOT = "checkpoint_*", "checkpoint_manager_snapshot.json"
 """Names that Ray Train gives its checkpoints and the file it knows them by."""
@@ -32,25 +32,25 @@ def mend(unit: PretrainingUnit, storage: Storage) -> list[str]:
     damaged, last = [], 0
     for checkpoint in _checkpoints(folder):
         if not (checkpoint / STATE).exists():  # it was being written
-            shutil.rmtree(checkpoint)
+            delete(checkpoint)
             continue
         try:
             last = read_state(checkpoint)["epoch"]
         except Exception as error:  # of damaged bytes, anything can come
             damaged.append(f"resume checkpoint {checkpoint / STATE} is damaged ({reason(error)})")
-            shutil.rmtree(checkpoint)
+            delete(checkpoint)
     if _is_out_of_date(folder):
         (folder / SNAPSHOT).unlink()
     goes_on = f"{unit.name} goes on from " + (f"epoch {last}" if last else "the start")
     return [f"{line}: {goes_on}" for line in damaged]
 
 
-def _checkpoints(folder: Path) -> list[Path]:
+def _checkpoints(folder: Place) -> list[Place]:
     """Return the checkpoints of a run, the oldest first: their names are times."""
     return sorted(path for path in folder.glob(CHECKPOINTS) if path.is_dir())
 
 
-def _is_out_of_date(folder: Path) -> bool:
+def _is_out_of_date(folder: Place) -> bool:
     """Return whether Ray Train's list of checkpoints is there, but not one it can go on with."""
     try:
         listed = json.loads((folder / SNAPSHOT).read_text())
@@ -62,7 +62,7 @@ def _is_out_of_date(folder: Path) -> bool:
         return True
 
 
-def saved_state(folder: Path) -> dict[str, object] | None:
+def saved_state(folder: Place) -> dict[str, object] | None:
     """Return what to go on from (in a worker): the same for all, None to begin.
 
     Args:
@@ -70,13 +70,14 @@ def saved_state(folder: Path) -> dict[str, object] | None:
     """
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
-        return read_state(Path(checkpoint.path))
+        with checkpoint.as_directory() as local:
+            return read_state(Path(local))
     names = [path.name for path in _checkpoints(folder)]
     name = broadcast_from_rank_zero(names[-1] if names else None)  # a network file system may show less
     return None if name is None else read_state(folder / name)
 
 
-def save_state(folder: Path, name: str, state: Path, *, patience: float) -> ray.train.Checkpoint:
+def save_state(folder: Place, name: str, state: Path, *, patience: float) -> ray.train.Checkpoint:
     """Write a state into the run as a checkpoint, whole or not at all.
 
     Args:
@@ -87,4 +88,4 @@ def save_state(folder: Path, name: str, state: Path, *, patience: float) -> ray.
     """
     content = state.read_bytes()
     patiently(lambda: write_whole(folder / name / STATE, content), seconds=patience)
-    return ray.train.Checkpoint.from_directory(folder / name)
+    return ray.train.Checkpoint(str(folder / name))

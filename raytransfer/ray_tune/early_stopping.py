@@ -11,10 +11,10 @@ for results that are not as they should be. Tune (2.60) neither saves nor restor
 themselves after every decision, and a new object goes on where the last one was.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.fs
 from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -75,11 +75,12 @@ class RobustnessStopper(Stopper):
 
     def __init__(
         self, rule: Rule, *, time_attr: str = "epoch", metric: str = "robustness", mode: str = "max",
-        folder: str | os.PathLike[str] | None = None,
+        folder: str | None = None,
     ) -> None:  # fmt: skip
         self._rules = TrialRules(rule, time_attr=time_attr, metric=metric, mode=mode)
         if folder is not None:
-            self._rules.save_under(os.fspath(folder))
+            filesystem, path = pyarrow.fs.FileSystem.from_uri(folder)
+            self._rules.save_under(path, filesystem)
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Return whether a trial is to stop."""

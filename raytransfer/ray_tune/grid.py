@@ -44,7 +44,8 @@ def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) 
         WorkFailedError: The storage takes nothing.
         KeyboardInterrupt: Ctrl-C; trials that were finished are kept.
     """
-    pending = {unit.key: unit for unit in units if storage.is_pending("downstream", unit.key)}
+    chosen = storage.pending("downstream", [unit.key for unit in units])
+    pending = {unit.key: unit for unit in units if unit.key in chosen}
     if pending:
         _tune(pending, storage, tracker)
     _publish_missing(units, storage, tracker)

@@ -8,7 +8,6 @@ they train on until they are stopped, seconds later, and what they finish meanwh
 
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count, takewhile
@@ -27,6 +26,7 @@ from ray.tune.stopper import CombinedStopper
 
 from raytransfer.config import StudyConfig, WorkFailedError
 from raytransfer.data import load_source, load_target
+from raytransfer.files import delete
 from raytransfer.ray_train.failed import RETRIES, Failed, failed_training
 from raytransfer.ray_train.pretraining import is_imported, is_pending, is_trainable, pretraining_trainer
 from raytransfer.ray_train.resuming import mend
@@ -113,7 +113,7 @@ def settle(
     series, unsettled = storage.series(unit.encoder, unit.scheme), storage.unsettled(unit.key)
     for epoch in {of.selected_epoch for of in found if of.selected_epoch is not None}:
         if not series.path(epoch).exists() and unsettled.path(epoch).exists():
-            unsettled.path(epoch).rename(series.path(epoch))
+            unsettled.move(epoch, series)
     scores = scored_epochs(unit, storage, signal)
     tracker.publish(stopping_record(unit, str(make_rule()), signal, found, scores))
     if is_imported(unit, storage):
@@ -121,7 +121,7 @@ def settle(
     rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
     record = pretraining_record(unit, storage, rows, scores=scores)
     if storage.ledger.has("pretraining", unit.epoch_key(unit.recipe.epochs)):
-        shutil.rmtree(storage.pretraining_run(unit.key), ignore_errors=True)
+        delete(storage.pretraining_run(unit.key))
         tracker.publish(record)
     else:
         chosen = ", ".join(f"epoch {of.selected_epoch} for {of.target}" for of in found)
@@ -244,7 +244,7 @@ def _tune(
             storage_path=str(folder.parent),
             stop=without_storage
             if scheduler is None
-            else CombinedStopper(without_storage, RobustnessStopper(make_rule, folder=folder / FOLDER)),
+            else CombinedStopper(without_storage, RobustnessStopper(make_rule, folder=str(folder / FOLDER))),
             callbacks=[FreeWorkers(), TrackTrials(record, tracker, end=end, fail=fail)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(

@@ -4,12 +4,12 @@ import time
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
-from pathlib import Path
 
 import ray
 import torch
 
 from raytransfer.data import Images, load_target
+from raytransfer.files import Place
 from raytransfer.models import load_encoder
 from raytransfer.ray_train.failed import RETRIES, failed_task, storage_failed
 from raytransfer.results import ScoringUnit, Storage, is_of_storage, patiently, scoring_row
@@ -36,11 +36,12 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
     Raises:
         WorkFailedError: The storage takes nothing.
     """
-    pending = [unit for unit in units if storage.is_pending("robustness", unit.key)]
+    chosen = storage.pending("robustness", [unit.key for unit in units])
+    pending = [unit for unit in units if unit.key in chosen]
     if pending:
         _score(pending, storage, tracker, num_done=len(units) - len(pending))
     for unit in progress(units, len(units), title="runs in MLflow", unit="run", delay=SOON):
-        if storage.ledger.has("robustness", unit.key) and not tracker.is_finished("robustness", unit.key):
+        if not tracker.is_finished("robustness", unit.key) and storage.ledger.has("robustness", unit.key):
             _publish(unit, storage, tracker, wait=True)
 
 
@@ -105,7 +106,7 @@ def _end(scoring: _Scoring, storage: Storage, tracker: Tracker) -> None:
         return
     try:
         patiently(lambda: _write(scoring, storage), seconds=unit.study.resources.storage_patience)
-    except OSError as error:
+    except Exception as error:
         if is_of_storage(error):
             raise storage_failed(storage, error) from error
         raise
@@ -126,7 +127,7 @@ def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker, *, wait: boo
     tracker.publish(scoring_record(unit, row), wait=wait)
 
 
-def _score_shard(unit: ScoringUnit, images: Images, root: Path, shard: int) -> tuple[HingeSums, float]:
+def _score_shard(unit: ScoringUnit, images: Images, root: Place, shard: int) -> tuple[HingeSums, float]:
     """Return a shard's part of a scoring and the seconds it took (runs in a Ray task)."""
     started = time.monotonic()
     config = unit.study.robustness

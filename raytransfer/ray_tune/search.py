@@ -5,8 +5,10 @@ same settings, and goes on from what is recorded of it. Trials are processes of 
 which keeps more devices busy than several workers per pretraining would.
 """
 
+import logging
+import math
 import os
-import shutil
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,18 +26,23 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from raytransfer.config import digest
+from raytransfer.config import digest, reason
 from raytransfer.data import ClassificationData, Images, load_source, load_target
+from raytransfer.files import Place, delete, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
+from raytransfer.ray_train.failed import RETRIES, Failed, storage_failed
+from raytransfer.ray_tune.failed_trials import FAILED, STORAGE, StopWithoutStorage, failed_result
 from raytransfer.ray_tune.live_pretraining import recorded_reports, targets_in_store
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
-from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage
+from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage, is_of_storage
 from raytransfer.tracking import RunRecord, Tracker, downstream_record
 from raytransfer.training.pretraining import Pretraining
 
 INTERRUPTED = "interrupted"
+
+_log = logging.getLogger(__name__)
 Unit = PretrainingUnit | DownstreamUnit
 
 
@@ -100,13 +107,37 @@ def _apart(storage: Storage, unit: PretrainingUnit) -> Storage:
     return storage.apart(f"search/{unit.key}")
 
 
+class _Optuna(OptunaSearch):
+    """Optuna, told also of those failures that are a trial's last result.
+
+    One that only the storage failed stays open there: the next search tries it again.
+    """
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Tell Optuna how a trial ended."""
+        last = result or {}
+        if not last.get(STORAGE):
+            super().on_trial_complete(trial_id, result, error or FAILED in last)
+
+
 def _search_trial(config: dict[str, float], job: Mapping[str, Any]) -> None:
-    """Run one trial (in its process).
+    """Run one trial (in its process); what it raises is its last result, see `failed_trials`.
 
     Args:
         config: The settings.
-        job: "base", "storage", and references: "data", and of a pretraining "targets" by dataset.
+        job: "base", "storage", "objective", and references: "data", and of a pretraining "targets" by
+            dataset.
     """
+    try:
+        _run(config, job)
+    except Exception as error:
+        failed = Failed(reason=reason(error), details=traceback.format_exc())
+        tune.report({**failed_result(failed, by_storage=is_of_storage(error)), job["objective"]: math.nan})
+
+
+def _run(config: dict[str, float], job: Mapping[str, Any]) -> None:
     unit, storage = with_settings(job["base"], config), job["storage"]
     if isinstance(unit, PretrainingUnit):
         targets = {name: ray.get(images) for name, images in job["targets"].items()}
@@ -129,12 +160,10 @@ def _pretrain(
     for found in recorded_reports(unit, storage, signal if targets else None):
         tune.report(found)
     kept = storage.pretraining_run(unit.key)
-    kept.mkdir(parents=True, exist_ok=True)
 
     def report(metrics: dict[str, Any], folder: Path | None) -> None:
         if folder is not None:
-            shutil.copy(folder / STATE, kept / f"{STATE}.partial")
-            (kept / f"{STATE}.partial").replace(kept / STATE)
+            write_whole(kept / STATE, (folder / STATE).read_bytes())
         tune.report(metrics)
 
     resources = unit.study.resources
@@ -146,8 +175,19 @@ def _pretrain(
         device="cuda" if resources.gpu_pretraining and torch.cuda.is_available() else "cpu",
         loader_workers=resources.loader_workers,
     )
-    state = read_state(kept) if (kept / STATE).exists() else None
+    state = _intact_state(kept)
     train_unit(unit, training, storage, targets, signal, num_processes=1, state=state, report=report)
+
+
+def _intact_state(folder: Place) -> dict[str, Any] | None:
+    """Return what a pretraining goes on from, None where that is missing or damaged: it begins again."""
+    try:
+        return read_state(folder)
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # of damaged bytes, anything can come
+        _log.warning("%s is damaged (%s): this pretraining begins again", folder / STATE, reason(error))
+        return None
 
 
 def _resumed(study: optuna.Study) -> int:
@@ -169,27 +209,28 @@ def search(
     objective: str,
     trials: int,
     scheduler: TrialScheduler,
+    optuna_storage: str,
 ) -> list[Found]:
     """Search for the settings with the highest objective.
 
     Args:
         base: The unit whose settings are varied.
-        storage: Where the ledger, the trials' encoders and Optuna's study are.
+        storage: Where the ledger and the trials' encoders are.
         tracker: Where runs are shown.
         objective: What trials report every epoch, for example "robustness"; its last value counts.
         trials: How many settings are tried, those of earlier calls included.
         scheduler: Stops trials.
+        optuna_storage: URL of the database with Optuna's study.
 
     Returns:
         All trials, the best first, those that failed last.
 
     Raises:
+        WorkFailedError: The storage takes nothing.
         KeyboardInterrupt: Ctrl-C; the same call goes on from there.
     """
-    folder = storage.root / "search"
-    folder.mkdir(exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    database = optuna.storages.RDBStorage(f"sqlite:///{folder}/optuna.db")
+    database = optuna.storages.RDBStorage(optuna_storage)
     name = f"{objective.replace('/', '-')}-{digest(base.settings)}"
     study = optuna.create_study(storage=database, study_name=name, direction="maximize", load_if_exists=True)
     finished = _resumed(study)
@@ -224,7 +265,7 @@ def _tune(
 ) -> None:
     """Run Tune on so many trials more."""
     study = base.study
-    job: dict[str, Any] = {"base": base, "storage": storage}
+    job: dict[str, Any] = {"base": base, "storage": storage, "objective": objective}
     if isinstance(base, PretrainingUnit):
         targets = targets_in_store(study) if objective == METRIC else {}
         job.update(data=ray.put(load_source(study.source)), targets=targets)
@@ -242,13 +283,14 @@ def _tune(
     def end(config: dict[str, Any], record: RunRecord) -> None:
         unit = with_settings(base, config)
         if isinstance(unit, PretrainingUnit):
-            shutil.rmtree(_apart(storage, unit).pretraining_run(unit.key), ignore_errors=True)
+            delete(_apart(storage, unit).pretraining_run(unit.key))
         last, whole = max(record.epochs, default=0), _epochs(unit)
         if last >= whole:
             tracker.publish(record)
         else:
             tracker.stop(record, f"search for {objective}: stopped at epoch {last} of {whole}")
 
+    without_storage = StopWithoutStorage()
     database, name, finished = optuna_study
     tuner = tune.Tuner(
         tune.with_resources(
@@ -259,7 +301,7 @@ def _tune(
             metric=objective,
             mode="max",
             # a seed that moves on, or a search that is gone on with draws the same settings again
-            search_alg=OptunaSearch(storage=database, study_name=name, seed=finished),
+            search_alg=_Optuna(storage=database, study_name=name, seed=finished),
             scheduler=scheduler,
             num_samples=trials,
             reuse_actors=True,
@@ -267,7 +309,9 @@ def _tune(
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("search-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "search"),
+            stop=without_storage,
             callbacks=[TrackTrials(record, tracker, end=end)],
+            failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(
                 trials,
                 title="search",
@@ -277,7 +321,10 @@ def _tune(
             verbose=1,
         ),
     )
-    if was_interrupted(tuner.fit(), trials):
+    results = tuner.fit()
+    if without_storage.said is not None:
+        raise storage_failed(storage, without_storage.said)
+    if was_interrupted(results, trials):
         raise KeyboardInterrupt
 
 

@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ray import tune
 
 from raytransfer.config import reason
 from raytransfer.data import SegmentationData
+from raytransfer.files import Place, write_json, write_whole
 from raytransfer.metrics import METRICS
 from raytransfer.models import load_encoder, save_trained
 from raytransfer.ray_train.failed import Failed
@@ -25,7 +26,6 @@ from raytransfer.results import (
     library_versions,
     patiently,
     result_row,
-    write_json,
 )
 from raytransfer.training.downstream import DownstreamTraining
 from raytransfer.training.gpu_metrics import gpu_metrics
@@ -88,17 +88,19 @@ class TrialRun:
         dices = self._training.image_dices()
         if shown := best_median_worst(dices):
             images, masks = (np.stack(part) for part in zip(*(test[i] for i in shown.values()), strict=True))
-            draw_predictions(
-                folder / "predictions.png",
-                images,
-                masks,
-                self._training.predict(images),
+            predictions = partial(
+                draw_predictions,
+                images=images,
+                masks=masks,
+                predictions=self._training.predict(images),
                 class_names=self._data.class_names,
                 columns=[f"{rank}: {dices[index]:.3f}" for rank, index in shown.items()],
                 title=title,
             )
+            write_whole(folder / "predictions.png", predictions)
         by_epoch = {row["epoch"]: row for row in self._history}
-        draw_learning_curves(folder / "curves.png", by_epoch, CURVES, title=title)
+        curves = partial(draw_learning_curves, epochs=by_epoch, panels=CURVES, title=title)
+        write_whole(folder / "curves.png", curves)
         save_trained(
             self._storage.trained(unit.key),
             self._training.model,
@@ -126,7 +128,7 @@ class DownstreamTrial(tune.Trainable):
         config: dict[str, Any],
         units: dict[str, DownstreamUnit] | None = None,
         data: dict[str, ray.ObjectRef] | None = None,
-        root: Path | None = None,
+        root: Place | None = None,
     ) -> None:
         """Take what all trials share from the object store.
 

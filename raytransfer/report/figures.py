@@ -1,10 +1,10 @@
 """Figures from the ledger's answers."""
 
-import os
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from raytransfer.files import Place
 from raytransfer.report.drawing import BLUE, VERMILION, epoch_ticks, new_figure, save, styled
 from raytransfer.report.summary import Answer
 
@@ -32,7 +32,7 @@ def _draw(axes: Axes, answer: Answer) -> Axes:
     return other
 
 
-def draw_answers(path: str | os.PathLike[str], found: Sequence[Answer]) -> None:
+def draw_answers(path: Place, found: Sequence[Answer]) -> None:
     """Draw Dice and robustness against pretraining length, one panel per answer, as PNG or SVG.
 
     Bars are the standard deviation over seeds (Dice) and the standard error over images (robustness); the

@@ -1,7 +1,6 @@
 """The thesis's figures: pretraining, performance against its length, chosen epochs, metrics."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator
 
+from raytransfer.files import Place
 from raytransfer.report.advice import Answers
 from raytransfer.report.baselines import BEST, PEAK
 from raytransfer.report.cells import Row
@@ -27,7 +27,6 @@ from raytransfer.report.drawing import (
     styled,
 )  # fmt: skip
 
-Path = str | os.PathLike[str]
 Rows = Sequence[Mapping[str, Any]]
 
 # On cells of their own colour, dark text and light text, which the dark page leaves alone.
@@ -35,7 +34,7 @@ _ON_LIGHT, _ON_DARK = "#101418", "#fdfdfd"
 _DIVERGING = LinearSegmentedColormap.from_list("agreement", ["#a33d00", "#f5e9df", "#00527f"])
 
 
-def draw_agreement(path: Path, rows: Rows) -> None:
+def draw_agreement(path: Place, rows: Rows) -> None:
     """Draw the rank correlation of every two metrics, a panel per dataset; metrics with none are left out.
 
     Args:
@@ -72,7 +71,7 @@ def draw_agreement(path: Path, rows: Rows) -> None:
         save(figure, path)
 
 
-def draw_pretraining(path: Path, rows: Rows) -> None:
+def draw_pretraining(path: Place, rows: Rows) -> None:
     """Draw loss and accuracy on the source data against epochs, a panel each, a line per pretraining.
 
     Args:
@@ -124,7 +123,7 @@ def _performance_panel(axes: Axes, of: Sequence[Row], epochs: list[int]) -> None
         axes.plot([x for x, _ in single], [y for _, y in single], ".", color=color, markersize=2.5, alpha=0.6)
 
 
-def draw_performance(path: Path, rows: Sequence[Row]) -> None:
+def draw_performance(path: Place, rows: Sequence[Row]) -> None:
     """Draw Dice against pretraining length: a row of panels per dataset and mode, a column per model.
 
     Lines are means over seeds, one per scheme; the band is the standard deviation, dots are single trainings.
@@ -155,7 +154,7 @@ def draw_performance(path: Path, rows: Sequence[Row]) -> None:
         save(figure, path)
 
 
-def draw_chosen(path: Path, answers: Answers) -> None:
+def draw_chosen(path: Place, answers: Answers) -> None:
     """Draw which checkpoint is best and which are chosen, a line per configuration.
 
     Args:

@@ -4,7 +4,6 @@ from raytransfer.results.best_seed import all_seeds_finished, best_seed, keep_be
 from raytransfer.results.curves import Choice, Curve, Trained, curves, incomplete, recorded, trained
 from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
 from raytransfer.results.failures import Failure, Failures, is_of_storage
-from raytransfer.results.files import write_json, write_whole
 from raytransfer.results.judgements import Judgement, judge
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.live import (
@@ -84,6 +83,4 @@ __all__ = [
     "target_names",
     "target_scores",
     "trained",
-    "write_json",
-    "write_whole",
 ]

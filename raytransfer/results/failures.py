@@ -7,20 +7,23 @@ Ctrl-C leave no mark: the next command tries that work again.
 
 import errno
 import json
-import os
 import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from raytransfer.results.files import write_whole
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.exceptions import HTTPClientError
 
-_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+from raytransfer.files import Place, existing, write_json, write_whole
+
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EBUSY)
 
 
 def is_of_storage(error: BaseException) -> bool:
     """Return whether an error says that the storage takes nothing now: full, read-only or away."""
+    if isinstance(error, (NoConnectionError, HTTPClientError)):  # an object store's
+        return True
     return isinstance(error, OSError) and error.errno in _STORAGE
 
 
@@ -56,17 +59,21 @@ class Failures:
         new: What failed through this object, in order.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, retry: bool = False) -> None:
-        self.root, self.retry = Path(root), retry
+    def __init__(self, root: Place, *, retry: bool = False) -> None:
+        self.root, self.retry = root, retry
         self.new: list[Failure] = []
 
-    def path(self, kind: str, key: str) -> Path:
+    def path(self, kind: str, key: str) -> Place:
         """Return the file of a mark."""
         return self.root / kind / f"{key}.json"
 
-    def details(self, kind: str, key: str) -> Path:
+    def details(self, kind: str, key: str) -> Place:
         """Return the file with the whole error."""
         return self.root / kind / f"{key}.txt"
+
+    def marked(self, kind: str, keys: Iterable[str]) -> set[str]:
+        """Return those of many keys that have a mark."""
+        return {path.stem for path in existing(self.path(kind, key) for key in keys)}
 
     def selects(self, kind: str, key: str) -> bool:
         """Return whether work that is not finished is to be done by this command."""
@@ -105,7 +112,7 @@ class Failures:
         self.new.append(failure)
         write_whole(self.details(kind, key), details.encode())
         if lasting:
-            write_whole(self.path(kind, key), (json.dumps(asdict(failure), indent=2) + "\n").encode())
+            write_json(self.path(kind, key), asdict(failure))
 
     def forget(self, kind: str, key: str) -> None:
         """Delete a mark: the work was done after all."""
@@ -114,12 +121,9 @@ class Failures:
 
     def known(self, kind: str, keys: Iterable[str]) -> list[Failure]:
         """Return what failed of these keys, now or before, in their order."""
-        now = {failure.key: failure for failure in self.new if failure.kind == kind}
-        return [
-            now.get(key) or self._read(kind, key)
-            for key in keys
-            if key in now or self.path(kind, key).exists()
-        ]
+        keys, now = list(keys), {failure.key: failure for failure in self.new if failure.kind == kind}
+        marked = self.marked(kind, keys)
+        return [now.get(key) or self._read(kind, key) for key in keys if key in now or key in marked]
 
     def _read(self, kind: str, key: str) -> Failure:
         try:

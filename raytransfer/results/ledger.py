@@ -5,17 +5,16 @@ whole result or none; two experiments on one storage path share results; the rep
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raytransfer.config import InputError, reason, unknown_name
-from raytransfer.results.files import write_whole
+from raytransfer.files import Place, each_of, existing, is_remote, write_whole
 from raytransfer.results.schemas import SCHEMAS
 
 
@@ -31,21 +30,22 @@ def _checksum(table: pa.Table) -> bytes:
     return hashlib.sha256(repr(table.to_pylist()).encode()).hexdigest().encode()
 
 
-class _DamagedFileError(Exception):
-    """A file does not hold the row that its name promises."""
-
-
-def _read_file(path: Path, schema: pa.Schema) -> pa.Table:
+def _read_file(path: Place, schema: pa.Schema) -> pa.Table | str:
+    """Return a file's row, or what keeps it from being the row that its name promises."""
     try:
-        table = pq.ParquetFile(path).read()
+        content = path.read_bytes()
+    except OSError as error:
+        if is_remote(path):  # what could not be fetched is not damaged
+            raise
+        return reason(error)
+    try:
+        table = pq.ParquetFile(pa.BufferReader(content)).read()
         written = (table.schema.metadata or {}).get(CHECKSUM)
         table = table.select(schema.names).cast(schema)
         intact = written == _checksum(table) and table["key"].to_pylist() == [path.stem]
     except Exception as error:  # of damaged bytes, anything can come
-        raise _DamagedFileError(reason(error)) from error
-    if not intact:
-        raise _DamagedFileError("not the row that was written")
-    return table
+        return reason(error)
+    return table if intact else "not the row that was written"
 
 
 class Ledger:
@@ -55,10 +55,10 @@ class Ledger:
         root: `<storage>/results`; made when the first row is written.
     """
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(root)
+    def __init__(self, root: Place) -> None:
+        self.root = root
 
-    def path(self, kind: str, key: str) -> Path:
+    def path(self, kind: str, key: str) -> Place:
         """Return the file of a result.
 
         Raises:
@@ -73,6 +73,10 @@ class Ledger:
     def has(self, kind: str, key: str) -> bool:
         """Return whether a result is there."""
         return self.path(kind, key).exists()
+
+    def finished(self, kind: str, keys: Iterable[str]) -> set[str]:
+        """Return those of many keys whose results are there."""
+        return {path.stem for path in self._files(kind, keys)}
 
     def append(self, kind: str, row: Mapping[str, Any]) -> None:
         """Write a result; one with the same key is replaced.
@@ -100,12 +104,12 @@ class Ledger:
         whole = table.replace_schema_metadata({CHECKSUM: _checksum(table)})
         write_whole(self.path(kind, row["key"]), lambda file: pq.write_table(whole, file))
 
-    def _files(self, kind: str, keys: Iterable[str] | None) -> list[Path]:
+    def _files(self, kind: str, keys: Iterable[str] | None) -> list[Place]:
         if keys is None:
             if kind not in SCHEMAS:
                 raise unknown_name("ledger kind", kind, SCHEMAS)
             return sorted((self.root / kind).glob("*.parquet"))
-        return [path for path in (self.path(kind, key) for key in keys) if path.exists()]
+        return existing(self.path(kind, key) for key in keys)
 
     def read(self, kind: str, keys: Iterable[str] | None = None) -> pa.Table:
         """Return the results that can be read, one row each; see `check` for those that cannot.
@@ -114,12 +118,9 @@ class Ledger:
             kind: "pretraining", "robustness" or "downstream".
             keys: Only these, in this order, where they are there; all, sorted by key, where None.
         """
-        tables = []
-        for path in self._files(kind, keys):
-            try:
-                tables.append(_read_file(path, SCHEMAS[kind]))
-            except _DamagedFileError:
-                continue  # `check` names it
+        paths = self._files(kind, keys)
+        found = each_of(partial(_read_file, schema=SCHEMAS[kind]), paths)
+        tables = [table for table in found if isinstance(table, pa.Table)]  # `check` names the others
         return pa.concat_tables(tables) if tables else SCHEMAS[kind].empty_table()
 
     def check(self) -> None:
@@ -130,12 +131,12 @@ class Ledger:
         """
         damaged, intact = [], 0
         for kind, schema in SCHEMAS.items():
-            for path in self._files(kind, None):
-                try:
-                    _read_file(path, schema)
+            paths = self._files(kind, None)
+            for path, found in zip(paths, each_of(partial(_read_file, schema=schema), paths), strict=True):
+                if isinstance(found, pa.Table):
                     intact += 1
-                except _DamagedFileError as error:
-                    damaged.append(f"{path} ({error})")
+                else:
+                    damaged.append(f"{path} ({found})")
         if damaged:
             raise DamagedLedgerError(
                 f"damaged in the ledger: {'; '.join(damaged)}; the other {intact} results are intact: "

@@ -22,13 +22,13 @@ def patiently(work: Callable[[], Result], *, seconds: float) -> Result:
         seconds: How long it is tried; 0 tries once.
 
     Raises:
-        OSError: The storage's, after that time.
+        OSError: The storage's, after that time; of an object store's connection, botocore's error.
     """
     deadline = time.monotonic() + seconds
     while True:
         try:
             return work()
-        except OSError as error:
+        except Exception as error:
             left = deadline - time.monotonic()
             if not is_of_storage(error) or left <= 0:
                 raise

@@ -1,10 +1,14 @@
 """Where everything lies under a storage path."""
 
 import os
-import tempfile
-from pathlib import Path
+import secrets
+from collections.abc import Sequence
+
+from botocore.exceptions import BotoCoreError
+from upath import UPath
 
 from raytransfer.config import InputError
+from raytransfer.files import Place, is_remote, place
 from raytransfer.models import CheckpointSeries
 from raytransfer.results.failures import Failures
 from raytransfer.results.ledger import Ledger
@@ -14,37 +18,42 @@ class Storage:
     """The folders of one storage path.
 
     Args:
-        root: The storage path; every process of the cluster must see it.
+        root: The storage path, a folder or s3://bucket/folder; every process of the cluster must see it.
         retry_failed: Whether what failed before is done again, and nothing else.
     """
 
-    def __init__(self, root: str | os.PathLike[str], *, retry_failed: bool = False) -> None:
-        self.root = Path(root).resolve()
+    def __init__(self, root: str | os.PathLike[str] | UPath, *, retry_failed: bool = False) -> None:
+        self.root = place(root)
         self.ledger = Ledger(self.root / "results")
         self.failures = Failures(self.root / "failed", retry=retry_failed)
 
-    def is_pending(self, kind: str, key: str) -> bool:
-        """Return whether work is to be done by this command: not in the ledger, and see `Failures`."""
-        return not self.ledger.has(kind, key) and self.failures.selects(kind, key)
+    def pending(self, kind: str, keys: Sequence[str]) -> set[str]:
+        """Return which work is to be done by this command: not in the ledger, and see `Failures`."""
+        marked = self.failures.marked(kind, keys)
+        chosen = marked if self.failures.retry else set(keys) - marked
+        return chosen - self.ledger.finished(kind, keys)
 
     def check(self) -> None:
         """Make the folder and try to write into it.
 
         Raises:
-            InputError: It is a file, or cannot be made or written to.
+            InputError: It is a file, or cannot be made or written to; there is no such bucket.
         """
+        token = place(self.root, attempts=1) / f".written-{secrets.token_hex(4)}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root):
-                pass
-        except OSError as error:
-            raise InputError(f"--storage-path {self.root} cannot be used: {error.strerror}") from error
+            if not is_remote(self.root):
+                self.root.mkdir(parents=True, exist_ok=True)
+            token.write_bytes(b"")
+            token.unlink()
+        except (OSError, BotoCoreError) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise InputError(f"--storage-path {self.root} cannot be used: {said}") from error
 
     def series(self, encoder: str, scheme: str) -> CheckpointSeries:
         """Return the checkpoint series of an encoder under a scheme."""
         return CheckpointSeries(self.root / "pretraining" / encoder / scheme)
 
-    def pretraining_run(self, key: str) -> Path:
+    def pretraining_run(self, key: str) -> Place:
         """Return the folder of a pretraining that is not complete: what it goes on from."""
         return self.ray / "pretraining" / key
 
@@ -58,15 +67,15 @@ class Storage:
         storage.ledger, storage.failures = self.ledger, self.failures
         return storage
 
-    def trial_folder(self, key: str) -> Path:
+    def trial_folder(self, key: str) -> Place:
         """Return the folder of a downstream trial's config, pictures and model."""
         return self.root / "downstream" / key
 
-    def trained(self, key: str) -> Path:
+    def trained(self, key: str) -> Place:
         """Return the file of a downstream trial's model; kept of the best seed of each configuration."""
         return self.trial_folder(key) / "model.safetensors"
 
     @property
-    def ray(self) -> Path:
+    def ray(self) -> Place:
         """Ray's own files: resume checkpoints of Train, trial logs of Tune."""
         return self.root / "ray"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from raytransfer.files import Place
+
 KINDS = ("pretraining", "robustness", "downstream", "early-stopping")
 """Each is one MLflow experiment, `raytransfer-<kind>`."""
 
@@ -39,9 +41,9 @@ class RunRecord:
     epochs: Mapping[int, Mapping[str, float]]
     summary: Mapping[str, float] = field(default_factory=dict)
     documents: Mapping[str, Mapping[str, Any]]
-    artifacts: Mapping[Path, str] = field(default_factory=dict)
+    artifacts: Mapping[Place, str] = field(default_factory=dict)
     pictures: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    model: Path | None = None
+    model: Place | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from raytransfer.config import InputError, reason
+from raytransfer.files import Place, local_copy
 from raytransfer.results import git_sha, library_versions
 from raytransfer.tracking.liveness import is_gone, signs_of_life
 from raytransfer.tracking.logged_model import log_model
@@ -109,7 +110,7 @@ class RunStore:
         InputError: Nobody answers at `uri`, or an experiment was deleted there.
     """
 
-    def __init__(self, uri: str, *, artifact_root: Path) -> None:
+    def __init__(self, uri: str, *, artifact_root: Place) -> None:
         self.uri = uri
         self.is_server = urlsplit(uri).scheme in ("http", "https")
         self._runs: dict[tuple[str, str], _Run] = {}
@@ -130,7 +131,7 @@ class RunStore:
                 f"--tracking-uri {uri} does not answer as an MLflow server or store ({_root_cause(error)})"
             ) from error
 
-    def _experiment(self, kind: str, artifact_root: Path | None) -> str:
+    def _experiment(self, kind: str, artifact_root: Place | None) -> str:
         name = f"raytransfer-{kind}"
         found = self._client.get_experiment_by_name(name)
         if found is None:
@@ -287,10 +288,11 @@ class RunStore:
 
     def _log_artifacts(self, run_id: str, record: RunRecord) -> None:
         for path, folder in record.artifacts.items():
-            if path.is_dir():
-                self._client.log_artifacts(run_id, str(path), folder)
-            elif path.exists():
-                self._client.log_artifact(run_id, str(path), folder)
+            if not path.exists():
+                continue
+            with local_copy(path) as local:
+                log = self._client.log_artifacts if local.is_dir() else self._client.log_artifact
+                log(run_id, str(local), folder)
 
     def _log_metrics(self, run: _Run, update: Update) -> None:
         record, last = update.record, run.last_steps if run.last_steps is not None else {}
@@ -320,9 +322,8 @@ class RunStore:
         if record.model is None or not record.model.exists():
             return  # another trial of its configuration has become the best
         step = max(record.epochs, default=0)
-        model_id = log_model(
-            self._client, self.experiment_ids[record.kind], run.run_id, record.model, step=step
-        )
+        with local_copy(record.model) as file:
+            model_id = log_model(self._client, self.experiment_ids[record.kind], run.run_id, file, step=step)
         self._client.set_tag(run.run_id, MODEL_TAG, model_id)
         run.has_model = True
 

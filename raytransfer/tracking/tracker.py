@@ -12,12 +12,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 
 from tqdm import tqdm
 
 from raytransfer.config import reason
+from raytransfer.files import Place
 from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import RunRecord, Status, Update
@@ -65,7 +65,7 @@ class Tracker:
         InputError: Nobody answers at `uri`, or an experiment was deleted there.
     """
 
-    def __init__(self, uri: str, *, artifact_root: Path) -> None:
+    def __init__(self, uri: str, *, artifact_root: Place) -> None:
         self.uri = uri
         self._store = RunStore(uri, artifact_root=artifact_root)
         self._times: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
@@ -113,7 +113,7 @@ class Tracker:
         """Bring a unit's run up to date and end it as stopped, saying why; as `fail`."""
         self._hand_over(record, "KILLED", reason)
 
-    def attach(self, kind: str, artifacts: Mapping[Path, str]) -> None:
+    def attach(self, kind: str, artifacts: Mapping[Place, str]) -> None:
         """Log files to the command's own run in an experiment.
 
         Args:

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
 def draw_learning_curves(
-    path: str | os.PathLike[str],
+    file: str | os.PathLike[str] | IO[bytes],
     epochs: Mapping[int, Mapping[str, float]],
     panels: Sequence[Sequence[str]],
     *,
@@ -17,7 +18,7 @@ def draw_learning_curves(
     """Write a PNG with metrics against epochs.
 
     Args:
-        path: Where to write.
+        file: Where to write.
         epochs: Epoch -> metrics.
         panels: The metrics of each panel, from left to right; each is there in at least one epoch.
         title: Stands above.
@@ -32,4 +33,4 @@ def draw_learning_curves(
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     figure.suptitle(title, fontsize=9)
-    figure.savefig(path, dpi=80)
+    figure.savefig(file, format="png", dpi=80)

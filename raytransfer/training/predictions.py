@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import IO
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,7 +23,7 @@ def best_median_worst(dices: NDArray[np.float64]) -> dict[str, int]:
 
 
 def draw_predictions(
-    path: str | os.PathLike[str],
+    file: str | os.PathLike[str] | IO[bytes],
     images: NDArray[np.float32],
     masks: NDArray[np.uint8],
     predictions: NDArray[np.int64],
@@ -34,7 +35,7 @@ def draw_predictions(
     """Write a PNG with rows image, truth, prediction and error, one column per image.
 
     Args:
-        path: Where to write.
+        file: Where to write.
         images: Images (N, H, W, C) in [0, 1], C = 1 or 3.
         masks: True labels (N, H, W).
         predictions: Predicted labels (N, H, W).
@@ -64,4 +65,4 @@ def draw_predictions(
         f"{n}: {c}" for n, c in zip(class_names[1:], ("orange", "blue", "green"), strict=False)
     )
     figure.suptitle(f"{title}\n{legend}", fontsize=9)
-    figure.savefig(path, dpi=80)
+    figure.savefig(file, format="png", dpi=80)

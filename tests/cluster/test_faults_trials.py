@@ -112,3 +112,26 @@ def test_a_pretraining_that_failed_is_left_out_and_the_others_are_trained(tmp_pa
     assert len(keys) == 2
     done = run("pretrain", tmp_path, *options, "--set", "pretraining.learning_rate=1e30")
     assert (done.code, "left out: 2 that failed before" in done.err) == (1, True)
+
+
+def test_a_search_whose_trials_are_killed_goes_on(tmp_path: Path) -> None:
+    options = (*SMALL, "--trials=2", "--stop=asha(grace_period=4)", "--set", "pretraining.epochs=4",
+               "--set", "pretraining.series=[0, 4]")  # fmt: skip
+    command = Command("search", tmp_path, *options)
+    command.wait_for(lambda: len(written(tmp_path, "pretraining")) >= 2)
+    before = written(tmp_path, "pretraining")
+    killed = command.descendants(".train")
+    assert killed
+    for trial in killed:
+        os.kill(trial, signal.SIGKILL)
+    seconds = command.wait_for(lambda: len(written(tmp_path, "pretraining")) > len(before))
+    done = command.end()
+    assert done.code == 0, done.err
+    found = [line.split() for line in done.out.splitlines() if "unet-micro-simple-" in line]
+    assert [row[4:7] for row in found] == [["4", "of", "4"]] * 2
+    now = written(tmp_path, "pretraining")
+    assert len(now) == 8
+    assert sum(now[path] != at for path, at in before.items()) <= len(killed), (
+        "more than the last epoch again"
+    )
+    record("trials of a search killed", trials_lost=0, seconds_to_go_on=seconds)

@@ -1,0 +1,105 @@
+"""Files and folders of results, in a file system and in an object store (fsspec's, in memory)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from upath import UPath
+
+from raytransfer.config import InputError
+from raytransfer.files import (
+    Place,
+    delete,
+    is_remote,
+    local_copy,
+    place,
+    write_folder,
+    write_json,
+    write_whole,
+)
+from raytransfer.models import CheckpointSeries, create_encoder, load_encoder, save_encoder
+from raytransfer.results import Failures
+
+
+@pytest.fixture(params=["folder", "object store"])
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param == "folder":
+        yield tmp_path
+        return
+    root = UPath("memory://study")
+    yield root
+    delete(root)
+
+
+def test_a_file_is_replaced_whole(root: Place) -> None:
+    path = root / "a/b.txt"
+    write_whole(path, b"1")
+    write_whole(path, lambda file: file.write(b"22"))
+    assert path.read_bytes() == b"22"
+
+    def torn(file) -> None:
+        file.write(b"3")
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 (its own)
+        write_whole(path, torn)
+    assert path.read_bytes() == b"22"
+    assert [each.name for each in path.parent.iterdir()] == ["b.txt"]
+    write_json(path, {"a": 1})
+    assert path.read_text() == '{\n  "a": 1\n}\n'
+
+
+def test_a_folder_is_replaced_and_deleted(root: Place) -> None:
+    folder = root / "a/b"
+    for content in (b"1", b"2"):
+        write_folder(folder, {"weights": content, "meta": content})
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+            "weights": content,
+            "meta": content,
+        }
+    with local_copy(folder) as local:
+        assert isinstance(local, Path)
+        assert (local / "meta").read_bytes() == b"2"
+    with local_copy(folder / "weights") as local:
+        assert local.read_bytes() == b"2"
+    delete(folder / "weights")
+    assert not (folder / "weights").exists()
+    for _ in range(2):
+        delete(folder)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("where", ["gs://bucket/study", "s3://", "s3:///", "http://host/study"])
+def test_addresses_that_hold_no_results(where: str) -> None:
+    with pytest.raises(InputError, match=r"results go to a folder or to s3://bucket/folder"):
+        place(where)
+
+
+def test_an_address_in_s3_is_a_place(tmp_path: Path) -> None:
+    there = place("s3://bucket/study")
+    assert is_remote(there)
+    assert str(there / "results") == "s3://bucket/study/results"
+    assert place(str(there)) == there
+    assert not is_remote(place(tmp_path))
+
+
+def test_a_series_moves_and_a_checkpoint_being_written_does_not_count(root: Place) -> None:
+    encoder = create_encoder("unet-micro")
+    waiting, series = CheckpointSeries(root / "waiting"), CheckpointSeries(root / "series")
+    sha256 = save_encoder(waiting.path(3), encoder, {"epoch": 3})
+    waiting.move(3, series)
+    assert (waiting.epochs(), series.fingerprints()) == ([], {3: sha256})
+    assert load_encoder(series.path(3))[1]["epoch"] == 3
+    if is_remote(root):
+        (series.path(4) / "encoder.safetensors").write_bytes(b"half")
+        assert series.epochs() == [3]
+
+
+def test_failures_are_kept(root: Place) -> None:
+    failures = Failures(root / "failed")
+    failures.mark("downstream", "a", "A", "ValueError: no", details="Traceback")
+    assert [of.reason for of in Failures(root / "failed").known("downstream", ["a", "b"])] == [
+        "ValueError: no"
+    ]
+    failures.forget("downstream", "a")
+    assert not failures.path("downstream", "a").exists()
