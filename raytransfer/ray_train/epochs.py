@@ -27,13 +27,15 @@ from raytransfer.results import (
     scoring_row,
     target_scores,
 )
+from raytransfer.training.gpu_metrics import gpu_metrics
 from raytransfer.training.live_scoring import score_in_training
 from raytransfer.training.pretraining import Pretraining
 
 STATE = "state.pt"
 
 Report = Callable[[dict[str, Any], Path | None], None]
-"""Takes an epoch's metrics and, of rank 0 and from epoch 1, a folder with `STATE`, to go on from."""
+"""Takes an epoch's metrics, those of this process's GPU too, and, of rank 0 and from epoch 1, a folder with
+`STATE`, to go on from."""
 
 
 def read_state(folder: Place) -> dict[str, Any]:
@@ -75,12 +77,13 @@ def train_unit(
             report(found, None)
     while training.epoch < unit.recipe.epochs:
         started = time.monotonic()
-        metrics = {**training.train_epoch(), **training.evaluate()}
+        with gpu_metrics(training.device) as system:
+            metrics = {**training.train_epoch(), **training.evaluate()}
         with tempfile.TemporaryDirectory() as folder:
             found = epochs.finish(metrics, seconds=time.monotonic() - started)
             if training.rank == 0:
                 torch.save(training.state_dict(), Path(folder) / STATE)
-            report(found, Path(folder) if training.rank == 0 else None)
+            report({**found, **system}, Path(folder) if training.rank == 0 else None)
 
 
 class _Epochs:

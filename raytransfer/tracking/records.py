@@ -30,6 +30,11 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return params
 
 
+def _shown(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+    """Return an epoch's metrics of these names, and those of its GPU."""
+    return {name: row[name] for name in row if name in names or name.startswith(SYSTEM)}
+
+
 def pretraining_record(
     unit: PretrainingUnit,
     storage: Storage,
@@ -42,10 +47,10 @@ def pretraining_record(
     Args:
         unit: The pretraining.
         storage: Where its series is.
-        rows: Its epochs so far, as rows of the ledger.
+        rows: Its epochs so far, as rows of the ledger; what reported them may have system metrics too.
         scores: Epoch -> the robustness of its encoder on each target, where it was scored live.
     """
-    epochs = {row["epoch"]: {name: row[name] for name in PRETRAINING_METRICS} for row in rows}
+    epochs = {row["epoch"]: _shown(row, PRETRAINING_METRICS) for row in rows}
     for epoch, found in (scores or {}).items():
         epochs[epoch] = {**epochs.get(epoch, {}), **found}
     series = storage.series(unit.encoder, unit.scheme)
@@ -146,10 +151,7 @@ def downstream_record(
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
-        epochs={
-            row["epoch"]: {name: row[name] for name in row if name in names or name.startswith(SYSTEM)}
-            for row in history
-        },
+        epochs={row["epoch"]: _shown(row, names) for row in history},
         summary=summary,
         documents={"config.json": unit.settings},
         artifacts={folder / "predictions.png": "", folder / "curves.png": ""},
