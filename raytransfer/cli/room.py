@@ -110,7 +110,7 @@ def check_room(study: StudyConfig) -> None:
     Raises:
         InputError: Names the setting, and the largest node there is.
     """
-    deadline = time.monotonic() + JOIN_SECONDS
+    deadline, waiting = time.monotonic() + JOIN_SECONDS, False
     for need in needs(study):
         while not fits(need, _nodes()):
             there, to_come = _nodes(), _nodes_to_come()
@@ -119,6 +119,9 @@ def check_room(study: StudyConfig) -> None:
                 break
             if not _autoscales() or time.monotonic() > deadline:
                 raise InputError(_refusal(need, [*there, *to_come]))
+            if not waiting:
+                print(f"{need.what} needs more nodes: waiting up to {JOIN_SECONDS:.0f} s", file=sys.stderr)
+            waiting = True
             time.sleep(1)
 
 
