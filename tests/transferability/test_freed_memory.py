@@ -20,7 +20,7 @@ def resident() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 with kept_freed_memory():
-    torch.zeros(4_000_000)
+    faults()  # until the heap has its size
     kept = faults()
     inside = resident()
 print(kept, inside - resident())
