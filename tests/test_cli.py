@@ -1,5 +1,6 @@
 """What a person gets wrong: one line on stderr, exit code 2, no traceback, and nothing lost."""
 
+import errno
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from raytransfer.cli import main
+from raytransfer.cli.command import _reported
 from raytransfer.config import StudyConfig
 from raytransfer.models import create_encoder, save_encoder
 from raytransfer.results import Storage, pretraining_units
@@ -125,6 +127,22 @@ def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.M
 
     monkeypatch.setattr("raytransfer.data.registry.find_spec", found)
     assert "target dataset 'mni152' needs nilearn: pip install 'raytransfer[demo]'" in run()
+
+
+def test_a_storage_that_fails_the_driver_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def wrong() -> int:
+        raise OSError(errno.ENOENT, "No such file")
+
+    assert _reported(full) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "error: the storage takes or gives nothing now ([Errno 28] No space left on device)"
+    )
+    with pytest.raises(OSError, match="No such file"):
+        _reported(wrong)
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from raytransfer.cli.records import Records, of_published, of_study, published_t
 from raytransfer.cli.session import Session, open_session
 from raytransfer.cli.study import make_output, resolved_study
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
-from raytransfer.results import Curve, curves
+from raytransfer.results import Curve, curves, is_of_storage
 from raytransfer.terminal import say_error, terminal
 
 WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
@@ -32,6 +32,14 @@ def _reported(work: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        if not is_of_storage(error):
+            raise
+        say_error(
+            f"the storage takes or gives nothing now ({error}): nothing that was finished is lost; once it "
+            "does, the same command goes on"
+        )
+        return WORK_FAILED
 
 
 def main(

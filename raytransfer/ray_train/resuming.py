@@ -10,7 +10,7 @@ from ray.train.collective import broadcast_from_rank_zero
 from raytransfer.config import reason
 from raytransfer.files import Place, delete, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state
-from raytransfer.results import PretrainingUnit, Storage, patiently
+from raytransfer.results import PretrainingUnit, Storage, is_of_storage, patiently
 
 CHECKPOINTS, SNAPSHOT = "checkpoint_*", "checkpoint_manager_snapshot.json"
 """Names that Ray Train gives its checkpoints and the file it knows them by."""
@@ -37,6 +37,8 @@ def mend(unit: PretrainingUnit, storage: Storage) -> list[str]:
         try:
             last = read_state(checkpoint)["epoch"]
         except Exception as error:  # of damaged bytes, anything can come
+            if is_of_storage(error):
+                raise
             damaged.append(f"resume checkpoint {checkpoint / STATE} is damaged ({reason(error)})")
             delete(checkpoint)
     if _is_out_of_date(folder):

@@ -11,6 +11,7 @@ for results that are not as they should be. Tune (2.60) neither saves nor restor
 themselves after every decision, and a new object goes on where the last one was.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -75,11 +76,13 @@ class RobustnessStopper(Stopper):
 
     def __init__(
         self, rule: Rule, *, time_attr: str = "epoch", metric: str = "robustness", mode: str = "max",
-        folder: str | None = None,
+        folder: str | os.PathLike[str] | None = None,
     ) -> None:  # fmt: skip
         self._rules = TrialRules(rule, time_attr=time_attr, metric=metric, mode=mode)
         if folder is not None:
-            filesystem, path = pyarrow.fs.FileSystem.from_uri(folder)
+            path, filesystem = os.fspath(folder), None
+            if "://" in path:
+                filesystem, path = pyarrow.fs.FileSystem.from_uri(path)
             self._rules.save_under(path, filesystem)
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:

@@ -186,6 +186,8 @@ def _intact_state(folder: Place) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # of damaged bytes, anything can come
+        if is_of_storage(error):
+            raise
         _log.warning("%s is damaged (%s): this pretraining begins again", folder / STATE, reason(error))
         return None
 
@@ -333,5 +335,6 @@ def _epochs(unit: Unit) -> int:
 
 
 def _best(trials: Sequence[Trial], objective: str) -> str:
-    values = [t.last_result[objective] for t in trials if t.is_finished() and objective in t.last_result]
+    results = [t.last_result for t in trials if t.is_finished()]
+    values = [result[objective] for result in results if objective in result and FAILED not in result]
     return f"best {objective} {max(values):.3f}" if values else ""
