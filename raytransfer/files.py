@@ -4,6 +4,7 @@ An object store can neither rename nor hold a database, but it writes each file 
 there is whole when its last file is.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -14,11 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.exceptions import HTTPClientError
 from upath import UPath
 
 from raytransfer.config import InputError
 
 _AT_ONCE = 16
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EBUSY)
 
 Result = TypeVar("Result")
 
@@ -52,6 +56,23 @@ def is_remote(where: Place) -> bool:
     return not isinstance(where, Path)
 
 
+def is_of_storage(error: BaseException) -> bool:
+    """Return whether an error says that the storage takes or gives nothing now: full, read-only or away."""
+    if isinstance(error, (NoConnectionError, HTTPClientError)):  # an object store's
+        return True
+    return isinstance(error, OSError) and error.errno in _STORAGE
+
+
+def is_damage(error: BaseException, path: Place) -> bool:
+    """Return whether an error of reading a file says that it is damaged or missing.
+
+    A storage that gives nothing now, or an object store that refuses (credentials that ran out, say), says
+    nothing of the file.
+    """
+    refused = is_remote(path) and isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+    return not (is_of_storage(error) or refused)
+
+
 def write_whole(path: Place, content: bytes | Callable[[IO[bytes]], Any]) -> None:
     """Write a file, making its folder; readers see what was there before, or all of it.
 
@@ -59,9 +80,9 @@ def write_whole(path: Place, content: bytes | Callable[[IO[bytes]], Any]) -> Non
         path: The file; replaced where it exists.
         content: Its bytes, or what writes them into a file.
     """
-    parent = path.parent
-    parent.mkdir(parents=True, exist_ok=True)
-    local = parent if isinstance(parent, Path) else None
+    local = path.parent if isinstance(path, Path) else None
+    if local:
+        local.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=".", suffix=".partial", dir=local)
     partial = Path(name)
     try:

@@ -1,15 +1,19 @@
 """Files and folders of results, in a file system and in an object store (fsspec's, in memory)."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from upath import UPath
 
 from raytransfer.config import InputError
 from raytransfer.files import (
     Place,
     delete,
+    existing,
+    is_damage,
     is_remote,
     local_copy,
     place,
@@ -18,7 +22,7 @@ from raytransfer.files import (
     write_whole,
 )
 from raytransfer.models import CheckpointSeries, create_encoder, load_encoder, save_encoder
-from raytransfer.results import Failures
+from raytransfer.results import DamagedLedgerError, Failures, Ledger
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -103,3 +107,62 @@ def test_failures_are_kept(root: Place) -> None:
     ]
     failures.forget("downstream", "a")
     assert not failures.path("downstream", "a").exists()
+
+
+def test_of_many_files_those_that_are_there(root: Place) -> None:
+    paths = [root / folder / name for folder in "ab" for name in ("1.txt", "2.txt")]
+    assert existing(paths) == []
+    for path in paths[1:3]:
+        write_whole(path, b"")
+    assert existing(paths) == paths[1:3]
+    assert existing(paths[1:2]) == paths[1:2]
+
+
+def test_a_ledger_names_what_is_torn(root: Place) -> None:
+    ledger = Ledger(root / "results")
+    for key in "ab":
+        write_whole(ledger.path("downstream", key), b"torn")
+    assert ledger.finished("downstream", ["a", "b", "c"]) == {"a", "b"}
+    assert ledger.read("downstream", ["a", "b", "c"]).num_rows == 0
+    with pytest.raises(DamagedLedgerError, match=r"a\.parquet .*; .*b\.parquet .*; the other 0 results"):
+        ledger.check()
+
+
+REMOTE = UPath("memory://study/file")
+AWAY = EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("error", "path", "damage"),
+    [
+        (ValueError("torn"), Path("file"), True),
+        (ValueError("torn"), REMOTE, True),
+        (FileNotFoundError("none"), Path("file"), True),
+        (FileNotFoundError("none"), REMOTE, True),
+        (PermissionError(errno.EACCES, "not yours"), Path("file"), True),
+        (PermissionError(errno.EACCES, "token expired"), REMOTE, False),
+        (OSError(errno.EIO, "disk"), Path("file"), False),
+        (AWAY, REMOTE, False),
+    ],
+)
+def test_a_storage_that_gives_nothing_is_no_damage(error: Exception, path: Place, damage: bool) -> None:
+    assert is_damage(error, path) == damage
+
+
+@pytest.mark.parametrize("error", [AWAY, PermissionError(errno.EACCES, "token expired")])
+def test_what_cannot_be_fetched_is_not_called_corrupt(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the advice would be to delete it, and a pretraining would begin again."""
+    root = UPath("memory://away")
+    series, ledger = CheckpointSeries(root / "series"), Ledger(root / "results")
+    save_encoder(series.path(1), create_encoder("unet-micro"), {"epoch": 1})
+    write_whole(ledger.path("downstream", "a"), b"")
+
+    def away(path: Place) -> bytes:
+        raise error
+
+    monkeypatch.setattr(type(root), "read_bytes", away)
+    for read in (lambda: load_encoder(series.path(1)), series.read_metas, ledger.check):
+        with pytest.raises(type(error)):
+            read()

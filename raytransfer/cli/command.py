@@ -16,7 +16,8 @@ from raytransfer.cli.records import Records, of_published, of_study, published_t
 from raytransfer.cli.session import Session, open_session
 from raytransfer.cli.study import make_output, resolved_study
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
-from raytransfer.results import Curve, curves, is_of_storage
+from raytransfer.files import is_of_storage
+from raytransfer.results import Curve, curves
 from raytransfer.terminal import say_error, terminal
 
 WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130

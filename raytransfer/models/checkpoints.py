@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from raytransfer.config import InputError
-from raytransfer.files import Place, delete, is_remote, local_copy, write_folder
+from raytransfer.files import Place, delete, is_damage, is_remote, local_copy, write_folder
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.registry import create_encoder
 
@@ -57,6 +57,8 @@ def _read_meta(path: Place) -> dict[str, Any]:
         for key in ("encoder", "options", "encoder_sha256"):
             meta[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        if not is_damage(error, path):
+            raise
         raise CorruptCheckpointError(f"checkpoint {path} has no readable {META} ({error})") from error
     return meta
 
@@ -64,17 +66,20 @@ def _read_meta(path: Place) -> dict[str, Any]:
 @contextmanager
 def _verified_weights(path: Place, meta: Mapping[str, Any]) -> Iterator[Path]:
     """Give the weights' file, after checking that it is the one that was written."""
-    try:
-        with local_copy(path / WEIGHTS) as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(local_copy(path / WEIGHTS))
             with file.open("rb") as opened:
                 actual = hashlib.file_digest(opened, "sha256").hexdigest()
-            if actual != meta["encoder_sha256"]:
-                raise CorruptCheckpointError(
-                    f"checkpoint {path} is corrupt: {WEIGHTS} differs from what was written"
-                )
-            yield file
-    except OSError as error:
-        raise CorruptCheckpointError(f"checkpoint {path} has no readable {WEIGHTS} ({error})") from error
+        except OSError as error:
+            if not is_damage(error, path):
+                raise
+            raise CorruptCheckpointError(f"checkpoint {path} has no readable {WEIGHTS} ({error})") from error
+        if actual != meta["encoder_sha256"]:
+            raise CorruptCheckpointError(
+                f"checkpoint {path} is corrupt: {WEIGHTS} differs from what was written"
+            )
+        yield file
 
 
 def read_meta(path: Place) -> dict[str, Any]:
@@ -129,10 +134,12 @@ class CheckpointSeries:
         """Return the epochs present, in order."""
         if not self.directory.is_dir():
             return []
-        folders = [path for path in self.directory.iterdir() if re.fullmatch(r"epoch_\d+", path.name)]
         if is_remote(self.directory):  # where a folder being written can be seen
-            folders = [path for path in folders if (path / META).exists()]
-        return sorted(int(path.name.removeprefix("epoch_")) for path in folders)
+            names = [path.parent.name for path in self.directory.glob(f"epoch_*/{META}")]
+        else:
+            names = [path.name for path in self.directory.iterdir()]
+        matches = (re.fullmatch(r"epoch_(\d+)", name) for name in names)
+        return sorted(int(match[1]) for match in matches if match)
 
     def move(self, epoch: int, to: "CheckpointSeries") -> None:
         """Move a checkpoint into another series."""

@@ -13,7 +13,8 @@ import ray.train
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback, WorkerHealthCheckFailedError
 
 from raytransfer.config import WorkFailedError, reason
-from raytransfer.results import Storage, is_of_storage
+from raytransfer.files import is_of_storage
+from raytransfer.results import Storage
 
 RETRIES = 3
 """How often lost work is tried again."""

@@ -8,9 +8,9 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
 from raytransfer.config import reason
-from raytransfer.files import Place, delete, write_whole
+from raytransfer.files import Place, delete, is_damage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state
-from raytransfer.results import PretrainingUnit, Storage, is_of_storage, patiently
+from raytransfer.results import PretrainingUnit, Storage, patiently
 
 CHECKPOINTS, SNAPSHOT = "checkpoint_*", "checkpoint_manager_snapshot.json"
 """Names that Ray Train gives its checkpoints and the file it knows them by."""
@@ -37,7 +37,7 @@ def mend(unit: PretrainingUnit, storage: Storage) -> list[str]:
         try:
             last = read_state(checkpoint)["epoch"]
         except Exception as error:  # of damaged bytes, anything can come
-            if is_of_storage(error):
+            if not is_damage(error, checkpoint):
                 raise
             damaged.append(f"resume checkpoint {checkpoint / STATE} is damaged ({reason(error)})")
             delete(checkpoint)

@@ -9,6 +9,7 @@ they train on until they are stopped, seconds later, and what they finish meanwh
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from typing import Any
@@ -121,7 +122,8 @@ def settle(
     rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
     record = pretraining_record(unit, storage, rows, scores=scores)
     if storage.ledger.has("pretraining", unit.epoch_key(unit.recipe.epochs)):
-        delete(storage.pretraining_run(unit.key))
+        with suppress(OSError):  # its workers may still write there
+            delete(storage.pretraining_run(unit.key))
         tracker.publish(record)
     else:
         chosen = ", ".join(f"epoch {of.selected_epoch} for {of.target}" for of in found)

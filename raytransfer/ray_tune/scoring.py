@@ -9,10 +9,10 @@ import ray
 import torch
 
 from raytransfer.data import Images, load_target
-from raytransfer.files import Place
+from raytransfer.files import Place, is_of_storage
 from raytransfer.models import load_encoder
 from raytransfer.ray_train.failed import RETRIES, failed_task, storage_failed
-from raytransfer.results import ScoringUnit, Storage, is_of_storage, patiently, scoring_row
+from raytransfer.results import ScoringUnit, Storage, patiently, scoring_row
 from raytransfer.terminal import SOON, progress, progress_bar
 from raytransfer.tracking import Tracker, scoring_record
 from raytransfer.training.live_scoring import share_of_sums

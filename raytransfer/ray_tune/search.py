@@ -10,6 +10,7 @@ import math
 import os
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from raytransfer.config import digest, reason
 from raytransfer.data import ClassificationData, Images, load_source, load_target
-from raytransfer.files import Place, delete, write_whole
+from raytransfer.files import Place, delete, is_damage, is_of_storage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
 from raytransfer.ray_train.failed import RETRIES, Failed, storage_failed
 from raytransfer.ray_tune.failed_trials import FAILED, STORAGE, StopWithoutStorage, failed_result
@@ -36,7 +37,7 @@ from raytransfer.ray_tune.live_pretraining import recorded_reports, targets_in_s
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
-from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage, is_of_storage
+from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage
 from raytransfer.tracking import RunRecord, Tracker, downstream_record
 from raytransfer.training.pretraining import Pretraining
 
@@ -186,7 +187,7 @@ def _intact_state(folder: Place) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except Exception as error:  # of damaged bytes, anything can come
-        if is_of_storage(error):
+        if not is_damage(error, folder):
             raise
         _log.warning("%s is damaged (%s): this pretraining begins again", folder / STATE, reason(error))
         return None
@@ -285,7 +286,8 @@ def _tune(
     def end(config: dict[str, Any], record: RunRecord) -> None:
         unit = with_settings(base, config)
         if isinstance(unit, PretrainingUnit):
-            delete(_apart(storage, unit).pretraining_run(unit.key))
+            with suppress(OSError):  # only what it could go on from
+                delete(_apart(storage, unit).pretraining_run(unit.key))
         last, whole = max(record.epochs, default=0), _epochs(unit)
         if last >= whole:
             tracker.publish(record)

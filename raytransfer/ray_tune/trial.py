@@ -12,7 +12,7 @@ from ray import tune
 
 from raytransfer.config import reason
 from raytransfer.data import SegmentationData
-from raytransfer.files import Place, write_json, write_whole
+from raytransfer.files import Place, is_of_storage, write_json, write_whole
 from raytransfer.metrics import METRICS
 from raytransfer.models import load_encoder, save_trained
 from raytransfer.ray_train.failed import Failed
@@ -21,7 +21,6 @@ from raytransfer.results import (
     DownstreamUnit,
     Storage,
     git_sha,
-    is_of_storage,
     keep_best_model,
     library_versions,
     patiently,

@@ -3,7 +3,7 @@
 from raytransfer.results.best_seed import all_seeds_finished, best_seed, keep_best_model
 from raytransfer.results.curves import Choice, Curve, Trained, curves, incomplete, recorded, trained
 from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
-from raytransfer.results.failures import Failure, Failures, is_of_storage
+from raytransfer.results.failures import Failure, Failures
 from raytransfer.results.judgements import Judgement, judge
 from raytransfer.results.ledger import DamagedLedgerError, Ledger
 from raytransfer.results.live import (
@@ -63,7 +63,6 @@ __all__ = [
     "expected_series",
     "git_sha",
     "incomplete",
-    "is_of_storage",
     "judge",
     "keep_best_model",
     "library_versions",

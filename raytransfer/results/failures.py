@@ -5,26 +5,13 @@ again gets one: NaN, an error in the code, memory that ran out. A full storage, 
 Ctrl-C leave no mark: the next command tries that work again.
 """
 
-import errno
 import json
 import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from botocore.exceptions import ConnectionError as NoConnectionError
-from botocore.exceptions import HTTPClientError
-
 from raytransfer.files import Place, existing, write_json, write_whole
-
-_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EBUSY)
-
-
-def is_of_storage(error: BaseException) -> bool:
-    """Return whether an error says that the storage takes nothing now: full, read-only or away."""
-    if isinstance(error, (NoConnectionError, HTTPClientError)):  # an object store's
-        return True
-    return isinstance(error, OSError) and error.errno in _STORAGE
 
 
 @dataclass(frozen=True, kw_only=True)

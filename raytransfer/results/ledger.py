@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raytransfer.config import InputError, reason, unknown_name
-from raytransfer.files import Place, each_of, existing, is_remote, write_whole
+from raytransfer.files import Place, each_of, existing, is_damage, write_whole
 from raytransfer.results.schemas import SCHEMAS
 
 
@@ -35,7 +35,7 @@ def _read_file(path: Place, schema: pa.Schema) -> pa.Table | str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        if is_remote(path):  # what could not be fetched is not damaged
+        if not is_damage(error, path):
             raise
         return reason(error)
     try:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from raytransfer.results.failures import is_of_storage
+from raytransfer.files import is_of_storage
 
 Result = TypeVar("Result")
 

@@ -2,10 +2,12 @@
 
 import importlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from raytransfer.results import Ledger
+from raytransfer.config import InputError
+from raytransfer.results import Ledger, Storage
 
 pytestmark = pytest.mark.cluster
 
@@ -28,6 +30,20 @@ def test_a_search_ends_with_a_table_and_leaves_the_study_alone(run, runs, tmp_pa
     again = run("search", tmp_path, *options)
     assert again.out == done.out
     assert again.seconds < done.seconds
+
+
+def test_a_study_in_an_object_store_needs_a_database_elsewhere(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(project / "experiments"))
+    search = importlib.import_module("search")
+    session = SimpleNamespace(
+        storage=Storage("s3://bucket/study"), options=SimpleNamespace(optuna_storage=None)
+    )
+    with pytest.raises(InputError, match=r"--optuna-storage is needed.*s3://bucket/study/search"):
+        search._optuna_storage(session)
+    session.options.optuna_storage = "sqlite:///optuna.db"
+    assert search._optuna_storage(session) == "sqlite:///optuna.db"
 
 
 @pytest.mark.parametrize(

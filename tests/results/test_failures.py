@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.files import write_whole
-from raytransfer.results import Storage, is_of_storage, patience, patiently
+from raytransfer.files import is_of_storage, write_whole
+from raytransfer.results import Storage, patience, patiently
 
 
 def _full() -> OSError:
