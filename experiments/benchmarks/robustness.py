@@ -2,15 +2,15 @@
 
 Question: is there a reason to choose parameters of the robustness before scoring?
 Command:  python experiments/benchmarks/robustness.py --json robustness.json
-Cost:     ten minutes on two CPU cores, half of it for the memory at n = 512, which is measured once.
+Cost:     fifteen minutes on two CPU cores, a third of it for the memory at n = 512, which is measured once.
 Result:   per encoder of the thesis, at 224 px in float32 on the CPU, median and range over repetitions:
-          all_choices_over_forward: all choices (150; 120 for Swin) over 32 images / two bare forward passes
-          over the same images, both in batches of 8;
+          all_choices_over_forward: all choices (150; 120 for Swin) over 64 images / two bare forward passes
+          over the same images, both in batches of 8, each run over all images once before;
           speedup_over_separate: one pass for each choice, reckoned from the time of one choice, drawn anew
           each repetition, times their number / the pass for all;
           memory_growth_mb: how much higher the peak memory of a process gets when it scores 512 images after
           it has scored 64; images are made when they are asked for, so the dataset itself does not count.
-          All of it runs as in a scoring task, where freed memory stays with the process.
+          All of it runs as in a scoring task: in a process for each encoder, where freed memory stays.
 """
 
 import multiprocessing
@@ -19,6 +19,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from raytransfer.transferability import RobustnessScore, score_encoder
 from raytransfer.transferability.freed_memory import kept_freed_memory
 
 ENCODERS = ("unet", "resnet50", "swin")
-IMAGE_SIZE, NUM_IMAGES, BATCH_SIZE = 224, 32, 8
+IMAGE_SIZE, BATCH_SIZE = 224, 8
 FEW, MANY = 64, 512
 
 
@@ -55,9 +56,9 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _speed(name: str) -> Measured:
+def _speed(name: str) -> list[tuple[str, float]]:
     encoder = create_encoder(name).eval()
-    images = np.stack([GeneratedImages(NUM_IMAGES)[index] for index in range(NUM_IMAGES)])
+    images = np.stack([GeneratedImages(FEW)[index] for index in range(FEW)])
     batches = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().split(BATCH_SIZE)
 
     @torch.inference_mode()
@@ -80,32 +81,28 @@ def _speed(name: str) -> Measured:
                 distances=[one.distance], margins=[one.margin], levels=[one.level], pooled=[one.pooled]
             )
         )
-    yield f"all_choices_over_forward/{name}", together / forward
-    yield f"speedup_over_separate/{name}", len(choices) * alone / together
+    return [
+        (f"all_choices_over_forward/{name}", together / forward),
+        (f"speedup_over_separate/{name}", len(choices) * alone / together),
+    ]
 
 
-def _peak_growth(name: str) -> float:
+def _memory(name: str) -> list[tuple[str, float]]:
     encoder = create_encoder(name)
     peaks = []
     with kept_freed_memory():
         for count in (FEW, MANY):
             score_encoder(encoder, GeneratedImages(count), batch_size=BATCH_SIZE)
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return peaks[1] - peaks[0]
+    return [(f"memory_growth_mb/{name}", peaks[1] - peaks[0])]
 
 
-def measure() -> Measured:
-    """Measure the times of every encoder."""
-    for name in ENCODERS:
-        yield from _speed(name)
-
-
-def measure_memory() -> Measured:
-    """Measure what memory is needed for many images beyond that for few, each encoder in its own process."""
+def _of_all(measure: Callable[[str], list[tuple[str, float]]]) -> Measured:
+    """Measure every encoder in a process of its own."""
     for name in ENCODERS:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            yield f"memory_growth_mb/{name}", pool.apply(_peak_growth, (name,))
+            yield from pool.apply(measure, (name,))
 
 
 if __name__ == "__main__":
-    sys.exit(benchmark(__doc__, measure, once=measure_memory))
+    sys.exit(benchmark(__doc__, partial(_of_all, _speed), once=partial(_of_all, _memory)))

@@ -11,11 +11,16 @@ from ray import tune
 from ray.air.execution._internal.actor_manager import RayActorManager
 from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
 from ray.exceptions import OutOfMemoryError, RayActorError
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
 
 from raytransfer.ray_train.failed import MEMORY_KILL, RETRIES, Failed, out_of_memory
 
 FAILED, DETAILS, LASTING, STORAGE = "failed", "failed_details", "failed_lasting", "failed_storage"
 """Results of a trial that failed: why, in a line and in full, whether it would again, if the storage did."""
+
+LOST = ("actor died", "actor is temporarily unavailable")
+"""What Ray says of a process that is lost: with its host, or with the network to it."""
 
 
 _actor_task_failed = RayActorManager._actor_task_failed
@@ -34,6 +39,23 @@ def _or_killed_for_memory(
 
 
 RayActorManager._actor_task_failed = _or_killed_for_memory
+
+
+_trial_task_failure = TuneController._trial_task_failure
+
+
+def _once(controller: TuneController, trial: Trial, exception: Exception) -> None:
+    """Take a process that is lost while it takes up another trial for one failure of that trial.
+
+    Tune (2.60) hears of it twice, for the process and for its task: the second time, the trial waits to begin
+    again, and Tune ends it. Were it not to, the trial would wait for the answer of the lost process.
+    """
+    controller._resetting_trials.discard(trial)
+    if not (isinstance(exception, RayActorError) and trial.status == Trial.PENDING):
+        _trial_task_failure(controller, trial, exception)
+
+
+TuneController._trial_task_failure = _once
 
 
 def failed_result(failed: Failed, *, by_storage: bool = False) -> dict[str, Any]:
@@ -59,7 +81,7 @@ def lost_trial(details: str) -> Failed:
     """
     if MEMORY_KILL in details:
         return out_of_memory("resources.memory_per_trial", details)
-    if "actor died" in details:
+    if any(said in details for said in LOST):
         said = f"its process or its host was lost, {RETRIES + 1} times"
         return Failed(reason=said, details=details, lasting=False)
     return Failed(reason=details.strip().splitlines()[-1], details=details)

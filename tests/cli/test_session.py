@@ -9,7 +9,6 @@ from ray.exceptions import RayTaskError, WorkerCrashedError
 from raytransfer.cli import Session
 from raytransfer.config import StudyConfig, WorkFailedError
 from raytransfer.ray_train.failed import failed_task
-from raytransfer.ray_tune.failed_trials import lost_trial
 from raytransfer.results import Storage
 
 REASON = "ValueError: {'a': 1} and {} are no numbers"
@@ -39,5 +38,3 @@ def test_what_others_need_is_an_error(tmp_path: Path, kind: str, work: str) -> N
 def test_lost_processes_are_tried_again_by_the_next_command() -> None:
     assert not failed_task(WorkerCrashedError()).lasting
     assert failed_task(RayTaskError("f", "trace", ValueError("x"))).lasting
-    assert not lost_trial("ray.exceptions.ActorDiedError: The actor died unexpectedly").lasting
-    assert lost_trial("The node was running low on memory").lasting

@@ -60,7 +60,8 @@ class Grid:
         return {path.stem: path.stat().st_mtime_ns for path in paths}
 
     def wait_for(self, count: int, seconds: float = 240) -> float:
-        """Wait until so many trials are finished; return the seconds it took."""
+        """Wait until so many trials are finished, or all; return the seconds it took."""
+        count = min(count, TRIALS)
 
         def finished() -> bool:
             assert self._process is None or self._process.poll() in (None, 0), self.said()
