@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_PARTS = 8  # of a block, multiplied apart: a product of a few rows runs on one core
+_PARTS = 8  # of a block, each apart in memory and multiplied apart: a product of a few rows runs on one core
 _ROUNDING = 1e-14  # relative variance of a representation that is constant but for float32's rounding
 
 
@@ -80,29 +80,29 @@ def pair_products(x: Tensor, y: Tensor) -> InnerProducts:
 
 
 def _group_products(
-    query: Sequence[Tensor], keys: Sequence[Tensor], buffer: Tensor
+    query: Sequence[Tensor], keys: Sequence[Tensor], buffer: Tensor, entries: int
 ) -> tuple[InnerProducts, InnerProducts]:
     """Return the inner products of n queries with their n + 1 keys; the buffer holds a block of entries."""
     n, size = len(query), len(keys[0])
-    rows = buffer[: 2 * n + 1]
+    rows = (*query, *keys)
     crossed = buffer.new_zeros(_PARTS, n, n + 1)
-    norms, sums = buffer.new_zeros(len(rows)), buffer.new_zeros(len(rows))
-    for low in range(0, size, rows.shape[1]):
-        block = rows[:, : size - low]
-        high = low + block.shape[1]
-        for row, entries in zip(block, (*query, *keys), strict=True):
-            row.copy_(entries[low:high])
-        parts = block.unflatten(1, (math.gcd(_PARTS, high - low), -1)).transpose(0, 1)
-        crossed[: len(parts)].baddbmm_(parts[:, :n], parts[:, n:].mT)
-        norms += torch.linalg.vector_norm(block, dim=1).square_()
-        sums += block.sum(1)
+    norms, sums = buffer.new_zeros(_PARTS, len(rows)), buffer.new_zeros(_PARTS, len(rows))
+    for low in range(0, size, entries):
+        high = min(low + entries, size)
+        parts = math.gcd(_PARTS, high - low)
+        block = buffer[: len(rows) * (high - low)].view(parts, len(rows), -1)
+        for copy, row in zip(block.unbind(1), rows, strict=True):
+            copy.copy_(row[low:high].unflatten(0, (parts, -1)))
+        crossed[:parts].baddbmm_(block[:, :n], block[:, n:].mT)
+        norms[:parts] += torch.linalg.vector_norm(block, dim=2).square_()
+        sums[:parts] += block.sum(2)
+    products, norm, total = crossed.sum(0), norms.sum(0), sums.sum(0)
 
     def paired_with(keys: slice, products: Tensor) -> InnerProducts:
         return InnerProducts(
-            xx=norms[:n], yy=norms[n:][keys], xy=products, x_sum=sums[:n], y_sum=sums[n:][keys], size=size
+            xx=norm[:n], yy=norm[n:][keys], xy=products, x_sum=total[:n], y_sum=total[n:][keys], size=size
         )
 
-    products = crossed.sum(0)
     own = paired_with(slice(0, n), products.diagonal())
     return own, paired_with(slice(1, n + 1), products.diagonal(1))
 
@@ -124,9 +124,9 @@ def neighbour_products(
     """
     entries = entries or (1 << 17 if keys[0].device.type == "cpu" else 1 << 20)
     images, entries = min(images, len(query)), min(entries, len(keys[0]))
-    buffer = keys[0].new_empty(2 * images + 1, entries, dtype=torch.float64)
+    buffer = keys[0].new_empty((2 * images + 1) * entries, dtype=torch.float64)
     pairs = [
-        _group_products(query[start : start + images], keys[start : start + images + 1], buffer)
+        _group_products(query[start : start + images], keys[start : start + images + 1], buffer, entries)
         for start in range(0, len(query), images)
     ]
     own, following = zip(*pairs, strict=True)
