@@ -11,6 +11,7 @@ Item = TypeVar("Item")
 SIZE = 200
 INTERVAL_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
+LAST_ITEM_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -118,24 +119,32 @@ class Writer(Generic[Item]):
                 self._changed.wait(left)
             tell(self._undelivered)
             self._hurry = False
-            undelivered = {*self._waiting, *self._missed, *self._refused}
-            if self._writing is not None:
-                undelivered.add(self._writing[0])
-            return len(undelivered)
+            return self._count_behind()
+
+    def _count_behind(self) -> int:
+        """Return the number of keys whose newest item is not delivered."""
+        behind = {*self._waiting, *self._missed, *self._refused}
+        if self._writing is not None:
+            behind.add(self._writing[0])
+        return len(behind)
 
     def close(
         self, seconds: float, last: Callable[[], None], *, tell: Callable[[int], None] = lambda left: None
     ) -> int:
-        """Flush, and where all was delivered call `last` in the thread; the others and returns as `flush`."""
+        """Flush, and where all was delivered call `last` in the thread; the others and returns as `flush`.
+
+        The last seconds are for what the thread is in the middle of: where Python ends while a thread is in
+        compiled code, such as torch's, the whole process ends with SIGABRT.
+        """
         deadline = time.monotonic() + seconds
-        undelivered = self.flush(seconds, tell=tell)
+        self.flush(max(0.0, seconds - LAST_ITEM_SECONDS), tell=tell)
         with self._changed:
             self._last = None if self._undelivered else last
             self._closed = True
             self._changed.notify_all()
-        if self._last is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-        return undelivered
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        with self._changed:
+            return self._count_behind()
 
     def _run(self) -> None:
         pause = INTERVAL_SECONDS

@@ -79,6 +79,12 @@ class Command:
                 continue
         return sorted(found)
 
+    def wait_for_descendants(self, name: str) -> list[int]:
+        """Wait until there are some of those; return them."""
+        found: list[int] = []
+        self.wait_for(lambda: found.extend(self.descendants(name)) or found)
+        return found
+
 
 def run(script: str, storage: Path, *options: str, **environment: str) -> Done:
     return Command(script, storage, *options, **environment).end()

@@ -27,8 +27,7 @@ def test_trials_whose_processes_are_killed_are_begun_again(tmp_path: Path) -> No
     command = Command("grid", tmp_path, *SMALL)
     command.wait_for(lambda: len(written(tmp_path, "downstream")) >= 2)
     before = written(tmp_path, "downstream")
-    command.wait_for(lambda: command.descendants(".train"))
-    killed = command.descendants(".train")
+    killed = command.wait_for_descendants(".train")
     for trial in killed:
         os.kill(trial, signal.SIGKILL)
     seconds = command.wait_for(lambda: len(written(tmp_path, "downstream")) > len(before))
@@ -120,8 +119,7 @@ def test_a_search_whose_trials_are_killed_goes_on(tmp_path: Path) -> None:
     command = Command("search", tmp_path, *options)
     command.wait_for(lambda: len(written(tmp_path, "pretraining")) >= 2)
     before = written(tmp_path, "pretraining")
-    killed = command.descendants(".train")
-    assert killed
+    killed = command.wait_for_descendants(".train")
     for trial in killed:
         os.kill(trial, signal.SIGKILL)
     seconds = command.wait_for(lambda: len(written(tmp_path, "pretraining")) > len(before))

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 import time
 
@@ -46,3 +48,29 @@ def test_a_beat_comes_however_much_waits(monkeypatch: pytest.MonkeyPatch) -> Non
     assert beats.acquire(timeout=10), "busy"
     assert delivered
     assert busy.close(10, lambda: None) == 0
+
+
+ENDS_WHILE_IT_WRITES = """
+import threading, time, torch
+from raytransfer.tracking.writer import Writer
+
+busy = threading.Event()
+
+def deliver(item):
+    busy.set()
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        torch.zeros(100_000).sum()
+
+writer = Writer("a store", deliver, beat=lambda: None, seconds=60.0)
+writer.put("key", 0)
+busy.wait()
+writer.flush = lambda seconds, tell: None  # it found the store down, which came back
+print(writer.close(30, lambda: None))
+"""
+
+
+def test_a_process_ends_well_while_its_last_item_is_written() -> None:
+    """The item is in torch's code, where the end of Python would end the process with SIGABRT."""
+    done = subprocess.run([sys.executable, "-c", ENDS_WHILE_IT_WRITES], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
