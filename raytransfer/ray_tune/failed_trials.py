@@ -19,8 +19,8 @@ from raytransfer.ray_train.failed import MEMORY_KILL, RETRIES, Failed, out_of_me
 FAILED, DETAILS, LASTING, STORAGE = "failed", "failed_details", "failed_lasting", "failed_storage"
 """Results of a trial that failed: why, in a line and in full, whether it would again, if the storage did."""
 
-LOST = ("actor died", "actor is temporarily unavailable")
-"""What Ray says of a process that is lost: with its host, or with the network to it."""
+LOST = ("actor died", "may not have been executed on the actor")
+"""What Ray says of a process that is lost, alone or with its host, and of one that cannot be reached."""
 
 
 _actor_task_failed = RayActorManager._actor_task_failed

@@ -108,7 +108,7 @@ def _group_products(
 
 
 def neighbour_products(
-    query: Sequence[Tensor], keys: Sequence[Tensor], *, images: int = 4, entries: int | None = None
+    query: Sequence[Tensor], keys: Sequence[Tensor], *, images: int = 4, entries: int = 131072
 ) -> tuple[InnerProducts, InnerProducts]:
     """Return the inner products of each query with its own key, and with the next one.
 
@@ -119,10 +119,8 @@ def neighbour_products(
         query: N tensors (D,), or one (N, D).
         keys: N + 1 tensors (D,), or one (N + 1, D).
         images: Images in a block: more waste products that nobody needs, fewer copy more keys twice.
-        entries: Entries in a block; by default what a CPU keeps in its cache, elsewhere as many as are worth
-            starting kernels for.
+        entries: Entries in a block.
     """
-    entries = entries or (1 << 17 if keys[0].device.type == "cpu" else 1 << 20)
     images, entries = min(images, len(query)), min(entries, len(keys[0]))
     buffer = keys[0].new_empty((2 * images + 1) * entries, dtype=torch.float64)
     pairs = [
