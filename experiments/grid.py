@@ -9,6 +9,9 @@ Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLf
 """
 
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 from presets import PRESETS
@@ -18,26 +21,71 @@ from tabulate import tabulate
 
 from raytransfer.cli import Session, main
 from raytransfer.config import InputError, StudyConfig
-from raytransfer.data import source_problem, target_problem, training_size
+from raytransfer.data import source_problem, source_size, target_problem, training_size
+from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary
 from raytransfer.results import (
+    Configuration,
     DownstreamUnit,
     ScoringUnit,
+    Storage,
     configurations,
     downstream_units,
     pretraining_units,
 )
-from raytransfer.training.cost import seconds_per_image
+from raytransfer.training.cost import pretraining_seconds_per_image, seconds_per_image
 
 
-def plan(study: StudyConfig) -> int:
-    """List the configurations of a study, and what they cost at the speed of this machine."""
+def plan(study: StudyConfig, storage: Storage) -> int:
+    """List the configurations of a study, what is done of them, and what the rest costs on this machine."""
     wanted = list(configurations(study))
     for configuration in wanted:
         print(configuration.name)
     seeds = len(study.seeds)
     print(f"\n{len(wanted)} configurations x {seeds} seeds = {len(wanted) * seeds} trials\n")
+    hours = [_plan_pretrainings(study, storage), _plan_trials(study, storage, wanted)]
+    print(
+        f"total: {sum(hours):,.1f} hours of what is not done, one after the other in one process, at the "
+        "speed that this machine just showed"
+    )
+    missing = [target_problem(name, study.target) for name in study.datasets]
+    for problem in filter(None, [source_problem(study.source), *missing]):
+        print(f"missing: {problem}", file=sys.stderr)
+    return 0
+
+
+def _plan_pretrainings(study: StudyConfig, storage: Storage) -> float:
+    """Print what the pretrainings cost; return the hours of what is not done."""
+    images, classes = source_size(study.source)
+    rows, total = [], 0.0
+    for unit in pretraining_units(study):
+        done = 0 if is_trainable(unit, storage) else unit.recipe.epochs
+        done = done or len(storage.ledger.finished("pretraining", unit.epoch_keys()))
+        speed = pretraining_seconds_per_image(
+            unit.encoder, unit.scheme, unit.recipe, image_size=study.source.image_size, num_classes=classes
+        )
+        hours = (unit.recipe.epochs - done) * images * speed / 3600
+        total += hours
+        epochs = f"{done} of {unit.recipe.epochs}"
+        rows.append([unit.encoder, unit.scheme, epochs, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
+    headers = ["encoder", "scheme", "epochs done", "images per epoch", "images/s", "hours"]
+    print(tabulate(rows, headers=headers, disable_numparse=True), end="\n\n")
+    return total
+
+
+def _plan_trials(study: StudyConfig, storage: Storage, wanted: Sequence[Configuration]) -> float:
+    """Print what the downstream trials cost; return the hours of what is not done."""
+    known = replace(
+        study, datasets=tuple(n for n in study.datasets if target_problem(n, study.target) is None)
+    )
+    series = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme) for u in pretraining_units(study)}
+    encoders = {key: found.fingerprints() for key, found in series.items()}
+    there = [c for c in wanted if c.dataset in known.datasets]
+    trials = {unit.key: unit.configuration for unit in downstream_units(known, there, encoders)}
+    finished = storage.ledger.finished("downstream", list(trials))
+    done = Counter((c.model, c.mode, c.dataset) for key, c in trials.items() if key in finished)
+    each = Counter((c.model, c.mode, c.dataset) for c in wanted)
     sizes = {name: training_size(name, study.target) for name in study.datasets}
     rows, total = [], 0.0
     for model, mode in product(study.models, study.modes):
@@ -48,18 +96,16 @@ def plan(study: StudyConfig) -> int:
             for pixels in {pixels for _, pixels in sizes.values()}
         }
         for dataset, (items, pixels) in sizes.items():
-            trials = seeds * sum((c.model, c.mode, c.dataset) == (model, mode, dataset) for c in wanted)
+            number = len(study.seeds) * each[model, mode, dataset]
             images, speed = study.downstream.epochs * items, speeds[pixels]
-            hours = trials * images * speed / 3600
+            ready = done[model, mode, dataset]
+            hours = (number - ready) * images * speed / 3600
             total += hours
-            rows.append([model, mode, dataset, trials, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
-    headers = ["model", "mode", "dataset", "trials", "images per trial", "images/s", "hours"]
+            share = f"{ready} of {number}"
+            rows.append([model, mode, dataset, share, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
+    headers = ["model", "mode", "dataset", "trials done", "images per trial", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
-    print(f"total: {total:,.1f} hours, one trial after the other, at the speed that this machine just showed")
-    missing = [target_problem(name, study.target) for name in study.datasets]
-    for problem in filter(None, [source_problem(study.source), *missing]):
-        print(f"missing: {problem}", file=sys.stderr)
-    return 0
+    return total
 
 
 def run(session: Session) -> tuple[list[ScoringUnit], list[DownstreamUnit]]:
@@ -78,7 +124,7 @@ def finish(session: Session, scorings: list[ScoringUnit], trials: list[Downstrea
     """Say where the runs are and what failed; return the exit code."""
     command, link = session.tracker.ui_hint()
     print(f"runs:   {command + ', then open ' if command else ''}{link}")
-    return session.finish([*pretraining_units(session.study), *scorings, *trials])
+    return session.finish_all([*pretraining_units(session.study), *scorings, *trials])
 
 
 def experiment(session: Session) -> int:

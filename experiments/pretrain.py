@@ -35,7 +35,7 @@ def experiment(session: Session) -> int:
     for (encoder, scheme), series in run(session).items():
         folder = session.storage.series(encoder, scheme).directory
         print(f"{encoder} {scheme}: epochs {', '.join(map(str, series)) or 'none'} in {folder}")
-    return session.finish(pretraining_units(session.study))
+    return session.finish_all(pretraining_units(session.study))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def experiment(session: Session) -> int:
     print(tabulate(rows, headers=["dataset", "encoder", "scheme", "epoch", "robustness", "pooled"]))
     which = f"{config.distance}, margin {config.margin:g}, level {config.level}"
     print(f"scores of {which}; those of all parameter choices are in the ledger")
-    return session.finish([*pretraining_units(session.study), *units.values()])
+    return session.finish_all([*pretraining_units(session.study), *units.values()])
 
 
 if __name__ == "__main__":

@@ -52,11 +52,18 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {name!r}: {' '.join(hints)}")
 
 
-def setting(default: Any, meaning: str) -> Any:
-    """Declare a dataclass field with its default, meaning and unit."""
+def setting(default: Any, meaning: str, *, changes_results: bool = True) -> Any:
+    """Declare a dataclass field with its default, meaning and unit.
+
+    Args:
+        default: The default, or the class of a section.
+        meaning: What `--help` says.
+        changes_results: Whether what is recorded depends on it; else each command may have its own value.
+    """
+    metadata = {"meaning": meaning, "changes_results": changes_results}
     if isinstance(default, type):
-        return dataclasses.field(default_factory=default, metadata={"meaning": meaning})
-    return dataclasses.field(default=default, metadata={"meaning": meaning})
+        return dataclasses.field(default_factory=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def _require(holds: bool, name: str, value: object, rule: str) -> None:
@@ -73,11 +80,15 @@ class SourceConfig:
     """The source data: what encoders are pretrained on."""
 
     name: str = setting("photographs", "source dataset")
-    root: str = setting("", "imagenet: folder that holds train/<class>/* and val/<class>/*")
+    root: str = setting(
+        "", "imagenet: folder that holds train/<class>/* and val/<class>/*", changes_results=False
+    )
     image_size: int = setting(64, "side of the square images, pixels")
     train_per_class: int = setting(48, "photographs: training images drawn per class")
     val_per_class: int = setting(16, "photographs: validation images drawn per class")
     seed: int = setting(0, "photographs: seed of the draw of the crops")
+    fingerprint: str = ""
+    """Identifies the files of a source that is not embedded; the driver fills it in (`resolve_data`)."""
 
     def __post_init__(self) -> None:
         _require_image_size("source.image_size", self.image_size)
@@ -92,9 +103,13 @@ class TargetConfig:
     Prepared datasets have the size they were prepared with.
     """
 
-    data_root: str = setting("data", "folder of the datasets that experiments/prepare.py wrote")
+    data_root: str = setting(
+        "data", "folder of the datasets that experiments/prepare.py wrote", changes_results=False
+    )
     image_size: int = setting(64, "side of the square images of mni152, pixels")
     slice_step: int = setting(2, "every how many millimetres a slice of mni152 is taken")
+    fingerprints: tuple[tuple[str, str], ...] = ()
+    """(dataset, fingerprint) of the prepared datasets; the driver fills it in (`resolve_data`)."""
 
     def __post_init__(self) -> None:
         _require_image_size("target.image_size", self.image_size)
@@ -179,20 +194,32 @@ class RobustnessConfig:
     scores chooses checkpoints.
     """
 
-    distance: str = setting("cosine", "distance that chooses checkpoints: cosine, l2 or pearson")
-    margin: float = setting(0.5, "margin of the hinge that chooses checkpoints, one of `margins`")
+    distance: str = setting(
+        "cosine", "distance that chooses checkpoints: cosine, l2 or pearson", changes_results=False
+    )
+    margin: float = setting(
+        0.5, "margin of the hinge that chooses checkpoints, one of `margins`", changes_results=False
+    )
     level: int = setting(
-        -2, "encoder level that chooses checkpoints: 1 has the highest resolution, -2 is second to last"
+        -2,
+        "encoder level that chooses checkpoints: 1 has the highest resolution, -2 is second to last",
+        changes_results=False,
     )
     pooled: str = setting(
-        "decoder-only", "where features averaged over space choose: decoder-only, full, always or never"
+        "decoder-only",
+        "where features averaged over space choose: decoder-only, full, always or never",
+        changes_results=False,
     )
     margins: tuple[float, ...] = setting(MARGINS, "margins that are scored")
     seed: int = setting(0, "seed of the colour jitter and of the pairing")
     batch_size: int = setting(
-        16, "images per forward pass; changes speed, not scores: 4 is fastest at 224 px on a CPU"
+        16,
+        "images per forward pass; changes speed, not scores: 4 is fastest at 224 px on a CPU",
+        changes_results=False,
     )
-    num_workers: int = setting(1, "tasks that share the scoring of a checkpoint; changes speed, not scores")
+    num_workers: int = setting(
+        1, "tasks that share the scoring of a checkpoint; changes speed, not scores", changes_results=False
+    )
     mixed_precision: bool = setting(
         True, "whether encoders compute in float16 where scoring has a GPU; changes scores by 1e-4 or so"
     )
@@ -317,7 +344,9 @@ class StudyConfig:
     )
     robustness: RobustnessConfig = setting(RobustnessConfig, "robustness indicator")
     downstream: DownstreamConfig = setting(DownstreamConfig, "downstream recipe")
-    resources: ResourcesConfig = setting(ResourcesConfig, "cluster resources per process")
+    resources: ResourcesConfig = setting(
+        ResourcesConfig, "cluster resources per process", changes_results=False
+    )
 
     def __post_init__(self) -> None:
         for name in ("models", "datasets", "schemes", "modes", "seeds"):
@@ -421,14 +450,34 @@ def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
     return from_dict(type(config), values)
 
 
-def describe(config: Any, *, path: str = "") -> Iterator[tuple[str, Any, str]]:
-    """Yield (dotted key, value, meaning) for every setting, nested ones included."""
+class _Setting(typing.NamedTuple):
+    key: str
+    value: Any
+    meaning: str
+    changes_results: bool
+
+
+def _settings(config: Any, path: str = "", *, changes_results: bool = True) -> Iterator[_Setting]:
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+        if "meaning" not in field.metadata:  # no setting: the driver fills it in
+            continue
+        key, value = f"{path}{field.name}", getattr(config, field.name)
+        counts = changes_results and field.metadata["changes_results"]
         if dataclasses.is_dataclass(value):
-            yield from describe(value, path=f"{path}{field.name}.")
+            yield from _settings(value, f"{key}.", changes_results=counts)
         else:
-            yield f"{path}{field.name}", value, field.metadata["meaning"]
+            yield _Setting(key, value, field.metadata["meaning"], counts)
+
+
+def describe(config: Any) -> Iterator[tuple[str, Any, str]]:
+    """Yield (dotted key, value, meaning) for every setting, nested ones included."""
+    for setting in _settings(config):
+        yield setting[:3]
+
+
+def result_settings(config: Any) -> dict[str, Any]:
+    """Return dotted key -> value of every setting that recorded results depend on."""
+    return {setting.key: setting.value for setting in _settings(config) if setting.changes_results}
 
 
 def digest(*parts: Any) -> str:

@@ -48,7 +48,7 @@ def cluster(
             except (ConnectionError, RuntimeError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise InputError(f"--address {address}: no Ray cluster answers there ({reason})") from error
-            check_sight(storage)
+            check_sight(storage, study)
         check_room(study)
         yield
     finally:

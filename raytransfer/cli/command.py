@@ -13,11 +13,11 @@ from raytransfer.cli.options import (
     parsed,
 )
 from raytransfer.cli.records import Records, of_published, of_study, published_tables
-from raytransfer.cli.session import Session, open_session
-from raytransfer.cli.study import make_output, resolved_study
+from raytransfer.cli.session import Session, check_tracking_uri, open_session
+from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
 from raytransfer.files import is_of_storage
-from raytransfer.results import Curve, curves
+from raytransfer.results import Curve, Storage, curves
 from raytransfer.terminal import say_error, terminal
 
 WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
@@ -49,7 +49,7 @@ def main(
     experiment: Callable[[Session], int],
     argv: Sequence[str] | None = None,
     *,
-    plan: Callable[[StudyConfig], int] | None = None,
+    plan: Callable[[StudyConfig, Storage], int] | None = None,
     published: Callable[[list[Curve], Path | None], int] | None = None,
     add_options: Callable[[argparse.ArgumentParser], None] | None = None,
 ) -> int:
@@ -86,9 +86,10 @@ def main(
             found = curves(*published_tables(arguments.published))
             make_output(arguments.output)
             return published(found, arguments.output)
+        check_tracking_uri(arguments)
         study = resolved_study(arguments, presets)
         if plan is not None and arguments.dry_run:
-            return plan(study)
+            return plan(study, Storage(storage_root(arguments)))
         if published is not None:
             make_output(arguments.output)
         with open_session(arguments, study) as session:
@@ -126,8 +127,10 @@ def main_on_records(
         add_options(parser)
         arguments = parsed(parser, presets, argv)
         with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
-            study = resolved_study(arguments, presets)
-            records = (of_study if arguments.published is None else of_published)(arguments, study)
+            if arguments.published is None:
+                records = of_study(arguments, resolved_study(arguments, presets))
+            else:
+                records = of_published(arguments, preset_study(arguments, presets))
             make_output(arguments.output)
             return experiment(records)
 

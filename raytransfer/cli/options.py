@@ -11,6 +11,7 @@ from raytransfer.terminal import add_terminal_options
 PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
 
 Presets = Mapping[str, Callable[[], StudyConfig]]
+DEFAULT_PRESET = "demo"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -33,7 +34,7 @@ def read_by(read: Callable[[str], Any]) -> Callable[[str], Any]:
 def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
     """Return a parser of what every experiment takes: which study, and where it is."""
     settings = "\n".join(
-        f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets["demo"]())
+        f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets[DEFAULT_PRESET]())
     )
     parser = _Parser(
         description=doc,
@@ -41,7 +42,11 @@ def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--preset", default="demo", metavar="NAME", help=f"{', '.join(presets)} (default: demo)")
+    add(
+        "--preset",
+        metavar="NAME",
+        help=f"{', '.join(presets)} (default: that of the study in the storage path, or {DEFAULT_PRESET})",
+    )
     add(
         "--storage-path",
         metavar="DIR",
@@ -53,7 +58,8 @@ def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change a setting, for example --set downstream.epochs=3; repeatable",
+        help="change a setting, for example --set downstream.epochs=3; repeatable. The first command on a "
+        "storage path writes all settings into its study.json, later ones read them there",
     )
     add_terminal_options(parser)
     return parser
@@ -103,6 +109,6 @@ def parsed(
 ) -> argparse.Namespace:
     """Return the options given; raises InputError where they, or the preset, do not exist."""
     arguments = parser.parse_args(argv)
-    if arguments.preset not in presets:
+    if arguments.preset is not None and arguments.preset not in presets:
         raise unknown_name("preset", arguments.preset, presets)
     return arguments

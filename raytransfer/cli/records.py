@@ -5,13 +5,13 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 import pyarrow as pa
 
 from raytransfer.cli.options import PUBLISHED_FILES
-from raytransfer.cli.study import with_data_that_is_there
+from raytransfer.cli.study import storage_root, with_known_data
 from raytransfer.config import InputError, StudyConfig
 from raytransfer.results import (
     SCHEMAS,
@@ -100,10 +100,11 @@ def of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
         InputError: Nothing is recorded; the message says which command makes it.
     """
     expected = expected_series(study)
-    study, missing = with_data_that_is_there(study)
-    storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
-    settings = "".join(f" --set {shlex.quote(setting)}" for setting in arguments.set)
-    fill = f"python experiments/grid.py --preset {arguments.preset} --storage-path {storage.root}{settings}"
+    study, missing = with_known_data(study)
+    storage = Storage(storage_root(arguments))
+    options = ["--preset", arguments.preset] if arguments.preset else []
+    options += ["--storage-path", str(storage.root), *chain(*(("--set", each) for each in arguments.set))]
+    fill = shlex.join(["python", "experiments/grid.py", *options])
     if not storage.ledger.root.is_dir():
         raise InputError(f"nothing is recorded under {storage.root}: {fill}")
     storage.ledger.check()
@@ -115,6 +116,8 @@ def of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
     for line in left_out:
         print(f"left out: {line}", file=sys.stderr)
     pretraining = pretraining_epochs(storage.ledger, units)
+    if not any(table.num_rows for table in (*tables, pretraining)):
+        raise InputError(f"nothing is recorded of this study under {storage.root}: {fill}")
     return Records(
         study=study,
         curves=curves(*tables),

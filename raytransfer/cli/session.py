@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raytransfer.cli.cluster import check_address, cluster
-from raytransfer.cli.study import with_data_that_is_there
+from raytransfer.cli.study import keep_study, storage_root, with_loadable_data
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
 from raytransfer.files import is_remote
 from raytransfer.ray_train.pretraining import series_problem
@@ -35,6 +35,20 @@ class Session:
     tracker: Tracker
     options: argparse.Namespace
     output: Path | None = None
+
+    def finish_all(self, units: Iterable[Unit]) -> int:
+        """Say how many of the units are done, by what they are, then as `finish`."""
+        units, storage, said = list(units), self.storage, []
+        series = [unit for unit in units if isinstance(unit, PretrainingUnit)]
+        if series:
+            done = sum(series_problem(unit, storage) is None for unit in series)
+            said.append(f"{done} of {len(series)} pretrainings")
+        for kind, name in (("robustness", "scorings"), ("downstream", "trials")):
+            keys = [unit.key for unit in units if unit.kind == kind]
+            if keys:
+                said.append(f"{len(storage.ledger.finished(kind, keys))} of {len(keys)} {name}")
+        print(f"{', '.join(said)} are done", file=sys.stderr)
+        return self.finish(units)
 
     def finish(self, units: Iterable[Unit]) -> int:
         """Say on stderr what failed, now and before; return the exit code.
@@ -80,18 +94,21 @@ class Session:
         return 1 if failed else 0
 
 
+def check_tracking_uri(arguments: argparse.Namespace) -> None:
+    """Raise InputError where MLflow's database would lie in an object store."""
+    root = storage_root(arguments)
+    if is_remote(root) and arguments.tracking_uri is None:
+        raise InputError(
+            f"--tracking-uri is needed: MLflow's database cannot lie in {root}; give a server, such "
+            "as the cluster's, or a file of this machine: sqlite:///mlflow.db"
+        )
+
+
 @contextmanager
 def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Session]:
     """Check everything the user gave, the cheap checks first, then connect."""
-    study, _ = with_data_that_is_there(study)
-    storage = Storage(
-        arguments.storage_path or Path("runs") / arguments.preset, retry_failed=arguments.retry_failed
-    )
-    if is_remote(storage.root) and arguments.tracking_uri is None:
-        raise InputError(
-            f"--tracking-uri is needed: MLflow's database cannot lie in {storage.root}; give a server, such "
-            "as the cluster's, or a file of this machine: sqlite:///mlflow.db"
-        )
+    whole, study = study, with_loadable_data(study)
+    storage = Storage(storage_root(arguments), retry_failed=arguments.retry_failed)
     storage.check()
     if not arguments.resume and storage.root.exists() and any(storage.root.iterdir()):
         raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
@@ -105,5 +122,6 @@ def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[
         artifact_root=storage.root / "mlartifacts",
     )
     with tracker, cluster(arguments.address, study, storage, verbose=arguments.verbose):
+        keep_study(arguments, whole, storage.root)
         output = getattr(arguments, "output", None)
         yield Session(study=study, storage=storage, tracker=tracker, options=arguments, output=output)

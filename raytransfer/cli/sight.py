@@ -1,4 +1,4 @@
-"""Whether every node of a cluster sees the storage path."""
+"""Whether every node of a cluster sees the storage path and the data."""
 
 import os
 import secrets
@@ -6,15 +6,23 @@ import secrets
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raytransfer.config import InputError, reason
+from raytransfer.config import InputError, StudyConfig, reason
+from raytransfer.data import unseen_data
 from raytransfer.files import Place, is_remote
 from raytransfer.results import Storage
 
 ANSWER_SECONDS = 60.0
 
+Answer = tuple[str | None, list[str]]
+"""What keeps a node from the storage, None where nothing does; and the data it does not see."""
 
-def _look(token: Place, content: bytes) -> str | None:
-    """Return what keeps this node from the storage, None where nothing does (runs in a Ray task)."""
+
+def _look(token: Place, content: bytes, study: StudyConfig) -> Answer:
+    """Return what this node does not see (runs in a Ray task)."""
+    return _storage_problem(token, content), unseen_data(study.source, study.datasets, study.target)
+
+
+def _storage_problem(token: Place, content: bytes) -> str | None:
     try:
         if token.read_bytes() != content:
             return "it has another folder there"
@@ -28,13 +36,17 @@ def _look(token: Place, content: bytes) -> str | None:
     return None
 
 
-def check_sight(storage: Storage) -> None:
-    """Write a file into the storage and let every node read it, and write beside it.
+def check_sight(storage: Storage, study: StudyConfig) -> None:
+    """Let every node read a file of the storage, write beside it, and look for the study's data.
 
     Nodes that join later are not asked.
 
+    Args:
+        storage: A file is written there, and deleted again.
+        study: Its data are resolved.
+
     Raises:
-        InputError: Names each node that cannot, and why.
+        InputError: Names each node that does not see something, and what.
     """
     content = secrets.token_bytes()
     token = storage.root / f".seen-{content.hex()[:8]}"
@@ -44,15 +56,20 @@ def check_sight(storage: Storage) -> None:
         nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
         asked = {
             node: look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
-                token, content
+                token, content, study
             )
             for node in nodes
         }
         ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_SECONDS)
-        problems = {node: _answer(answer) for node, answer in asked.items()}
+        answers = [(nodes[node], _answer(answer)) for node, answer in asked.items()]
     finally:
         token.unlink(missing_ok=True)
-    blind = [f"{nodes[node]}: {problem}" for node, problem in problems.items() if problem is not None]
+    _refuse_blind_nodes(storage, answers)
+
+
+def _refuse_blind_nodes(storage: Storage, answers: list[tuple[str, Answer]]) -> None:
+    """Raise InputError where a node, by its address, does not see the storage or data."""
+    blind = [f"{node}: {problem}" for node, (problem, _) in answers if problem is not None]
     if blind:
         remedy = (
             "give every node the same credentials and endpoint, by its role or its environment"
@@ -63,14 +80,17 @@ def check_sight(storage: Storage) -> None:
             f"--storage-path {storage.root} is not the same folder on every node ({'; '.join(blind)}): "
             f"{remedy}"
         )
+    unseen = [f"{node} does not see {line}" for node, (_, lines) in answers for line in lines]
+    if unseen:
+        raise InputError(f"{'; '.join(unseen)}: put the data where all nodes see them under the same path")
 
 
-def _answer(answer: ray.ObjectRef) -> str | None:
+def _answer(answer: ray.ObjectRef) -> Answer:
     """Return what a node said, or that it did not."""
     try:
-        said: str | None = ray.get(answer, timeout=0)
+        said: Answer = ray.get(answer, timeout=0)
     except ray.exceptions.GetTimeoutError:
-        return f"it did not answer within {ANSWER_SECONDS:.0f} s"
+        return f"it did not answer within {ANSWER_SECONDS:.0f} s", []
     except ray.exceptions.RayError as error:
-        return f"it could not be asked ({reason(error)})"
+        return f"it could not be asked ({reason(error)})", []
     return said

@@ -1,15 +1,18 @@
-"""The study that a command line describes, and which of its data is there."""
+"""The study that a command line means, and which of its data is there."""
 
 import argparse
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from raytransfer.cli.options import Presets
+from raytransfer.cli.options import DEFAULT_PRESET, Presets
 from raytransfer.config import InputError, StudyConfig, unknown_name, with_overrides
-from raytransfer.data import check_data, target_problem
+from raytransfer.data import check_data, resolve_data, target_problem
 from raytransfer.data.source_augmentation import SCHEMES
+from raytransfer.files import Place, place
 from raytransfer.models import encoder_of, num_levels
+from raytransfer.results.study_file import read_study, write_study
 from raytransfer.transferability import DISTANCES
 
 
@@ -28,27 +31,85 @@ def _check_names(study: StudyConfig) -> None:
             raise InputError(f"robustness.level={level} does not exist: {model} has levels 1 to {count}")
 
 
-def resolved_study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
+def preset_study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
     """Return the preset with its changed settings; raises InputError for names that do not exist."""
-    study = with_overrides(presets[arguments.preset](), arguments.set)
+    study = with_overrides(presets[arguments.preset or DEFAULT_PRESET](), arguments.set)
     _check_names(study)
     return study
 
 
-def with_data_that_is_there(study: StudyConfig) -> tuple[StudyConfig, tuple[str, ...]]:
-    """Leave out the datasets that cannot be loaded here, naming each on stderr; return why, a line each.
+def storage_root(arguments: argparse.Namespace) -> Place:
+    """Return the storage path that a command line means."""
+    return place(arguments.storage_path or Path("runs") / (arguments.preset or DEFAULT_PRESET))
+
+
+def resolved_study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
+    """Return the study of the storage path, or where it has none the preset, with the changed settings.
+
+    Paths of data are absolute and fingerprints read: nothing but the storage path is looked up later.
+
+    Raises:
+        InputError: A name does not exist, or the storage path holds a study of other settings or data.
+    """
+    recorded = read_study(storage_root(arguments))
+    if recorded is None:
+        study = preset_study(arguments, presets)
+    else:
+        if arguments.preset not in (None, recorded.preset):
+            raise InputError(
+                f"{recorded.path} holds a study of the preset {recorded.preset!r}, not "
+                f"{arguments.preset!r}: use another --storage-path"
+            )
+        study = with_overrides(recorded.study, arguments.set)
+        _check_names(study)
+        study = recorded.part(study)
+    source, target = resolve_data(study.source, study.datasets, study.target)
+    return replace(study, source=source, target=target)
+
+
+def keep_study(arguments: argparse.Namespace, study: StudyConfig, root: Place) -> None:
+    """Write the study into its storage path, or what this command adds to the one that is there."""
+    recorded = read_study(root)
+    if recorded is None:
+        write_study(root, arguments.preset or DEFAULT_PRESET, study)
+    elif (grown := recorded.grown(study)) != recorded.study:
+        write_study(root, recorded.preset, grown)
+
+
+def with_loadable_data(study: StudyConfig) -> StudyConfig:
+    """Leave out the datasets that cannot be loaded here, naming each on stderr.
 
     Raises:
         InputError: None is left.
     """
-    problems = {name: target_problem(name, study.target) for name in study.datasets}
-    there = tuple(name for name, problem in problems.items() if problem is None)
-    says = tuple(filter(None, problems.values()))
+    return _without(study, _problems(study, study.datasets))
+
+
+def with_known_data(study: StudyConfig) -> tuple[StudyConfig, tuple[str, ...]]:
+    """Leave out the datasets of which nothing can be recorded, naming each; return why, a line each.
+
+    Those of which `study.json` has the fingerprint are known, wherever their files are now.
+
+    Raises:
+        InputError: None is left.
+    """
+    known = dict(study.target.fingerprints)
+    problems = _problems(study, [name for name in study.datasets if name not in known])
+    return _without(study, problems), tuple(problems.values())
+
+
+def _problems(study: StudyConfig, datasets: Iterable[str]) -> dict[str, str]:
+    said = {name: target_problem(name, study.target) for name in datasets}
+    return {name: problem for name, problem in said.items() if problem is not None}
+
+
+def _without(study: StudyConfig, problems: Mapping[str, str]) -> StudyConfig:
+    there = tuple(name for name in study.datasets if name not in problems)
     if not there:
-        raise InputError("; ".join(says))
-    for problem in says:
+        raise InputError("; ".join(problems.values()))
+    for problem in problems.values():
         print(f"missing: {problem}", file=sys.stderr)
-    return replace(study, datasets=there), says
+    return replace(study, datasets=there)
 
 
 def make_output(folder: Path | None) -> None:

@@ -7,10 +7,13 @@ from raytransfer.data.registry import (
     check_data,
     load_source,
     load_target,
+    resolve_data,
     source_problem,
+    source_size,
     target_identity,
     target_problem,
     training_size,
+    unseen_data,
 )
 
 __all__ = [
@@ -23,8 +26,11 @@ __all__ = [
     "check_data",
     "load_source",
     "load_target",
+    "resolve_data",
     "source_problem",
+    "source_size",
     "target_identity",
     "target_problem",
     "training_size",
+    "unseen_data",
 ]

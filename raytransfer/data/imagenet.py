@@ -1,5 +1,6 @@
 """ImageNet, or any other tree of class folders: root/train/<class>/*, root/val/<class>/*."""
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class FileImages:
     The names are one array, not a million strings, so that processes share them without copying.
 
     Attributes:
-        folder: What the names are relative to.
+        folder: What the names are relative to; an absolute path, as any process may read it.
         names: Bytes (N,), file system encoding.
         labels: int64 (N,), values 0 .. C - 1.
     """
@@ -54,12 +55,19 @@ class FileImages:
     names: NDArray[np.bytes_]
     labels: NDArray[np.int64]
 
+    def __post_init__(self) -> None:
+        assert os.path.isabs(self.folder), self.folder  # noqa: S101 (an invariant)
+
     def __len__(self) -> int:
         return len(self.labels)
 
+    def path(self, index: int) -> str:
+        """Return an image's file."""
+        return os.path.join(self.folder, os.fsdecode(bytes(self.names[index])))
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """Return an image (H, W, 3), of the file's size; raises as `read_image`."""
-        return read_image(os.path.join(self.folder, os.fsdecode(bytes(self.names[index]))))
+        return read_image(self.path(index))
 
 
 def imagenet_classes(config: SourceConfig) -> tuple[str, ...]:
@@ -99,10 +107,36 @@ def load_imagenet(config: SourceConfig) -> ClassificationData:
         InputError: As `imagenet_classes`, or a class folder is without images.
     """
     classes = imagenet_classes(config)
-    train, val = (_list_images(Path(config.root).expanduser() / split, classes) for split in SPLITS)
+    train, val = _list_splits(config, classes)
     return ClassificationData(
         name="imagenet", class_names=classes, train=train, val=val, image_size=config.image_size
     )
+
+
+def imagenet_fingerprint(config: SourceConfig) -> str:
+    """Return a SHA-256 of the names of all image files, and of the size of each class's first one.
+
+    Neither opens a million files nor asks for their sizes: images that were changed in place under their
+    old names go unnoticed unless the first of a class changed its size.
+
+    Raises:
+        InputError: As `load_imagenet`.
+    """
+    classes = imagenet_classes(config)
+    digest = hashlib.sha256("\0".join(classes).encode())
+    for split in _list_splits(config, classes):
+        firsts = np.flatnonzero(
+            np.diff(split.labels, prepend=-1)
+        ).tolist()  # files are in the order of their classes
+        sizes = np.asarray([os.path.getsize(split.path(index)) for index in firsts], dtype=np.int64)
+        for part in (split.names, split.labels, sizes):
+            digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
+
+
+def _list_splits(config: SourceConfig, classes: tuple[str, ...]) -> list[FileImages]:
+    root = Path(config.root).expanduser().resolve()
+    return [_list_images(root / split, classes) for split in SPLITS]
 
 
 def _list_images(folder: Path, classes: tuple[str, ...]) -> FileImages:

@@ -1,8 +1,9 @@
 """Source and target datasets by name: what there is, what is missing on this machine, loading."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
@@ -10,7 +11,7 @@ from raytransfer.data import acdc, covid_qu_ex, idrid
 from raytransfer.data.arrays import SegmentationData
 from raytransfer.data.cases import PrepareSettings
 from raytransfer.data.classification import ClassificationData
-from raytransfer.data.imagenet import imagenet_classes, load_imagenet
+from raytransfer.data.imagenet import imagenet_classes, imagenet_fingerprint, load_imagenet
 from raytransfer.data.mni152 import load_mni152
 from raytransfer.data.photographs import load_photographs
 from raytransfer.data.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
@@ -33,6 +34,8 @@ OFFICIAL_TARGETS = {"acdc": acdc.OFFICIAL, "covid-qu-ex": covid_qu_ex.OFFICIAL, 
 """Prepared targets whose owners say how large they are."""
 TARGETS = (*EMBEDDED_TARGETS, *OFFICIAL_TARGETS)
 """The targets with a name of their own; any prepared folder and `msd/<Task>` are targets too."""
+IMAGENET_SIZE = (1_281_167, 1000)
+"""Training images and classes of ImageNet-1k."""
 
 
 def _check_packages(kind: str, name: str, embedded: _Embedded) -> None:
@@ -57,7 +60,12 @@ def _check_source(config: SourceConfig) -> None:
 def _check_target(name: str, config: TargetConfig) -> None:
     if name in EMBEDDED_TARGETS:
         _check_packages("target", name, EMBEDDED_TARGETS[name])
-    elif not (name in OFFICIAL_TARGETS or name.startswith("msd/") or _is_prepared(name, config)):
+    elif not (
+        name in OFFICIAL_TARGETS
+        or name.startswith("msd/")
+        or name in dict(config.fingerprints)
+        or _is_prepared(name, config)
+    ):
         raise unknown_name("target dataset", name, [*TARGETS, "msd/<Task>"])
 
 
@@ -119,6 +127,18 @@ def load_target(name: str, config: TargetConfig) -> SegmentationData:
     return load_prepared(prepared_path(name, config.data_root))
 
 
+def source_size(config: SourceConfig) -> tuple[int, int]:
+    """Return how many training images and classes a source dataset has; ImageNet's own where it is not here.
+
+    Raises:
+        InputError: As `load_source`.
+    """
+    if config.name == "imagenet" and source_problem(config) is not None:
+        return IMAGENET_SIZE
+    data = load_source(config)
+    return len(data.train), len(data.class_names)
+
+
 def training_size(name: str, config: TargetConfig) -> tuple[int, int]:
     """Return how many training items a target dataset has and their side in pixels.
 
@@ -133,8 +153,74 @@ def training_size(name: str, config: TargetConfig) -> tuple[int, int]:
     return len(data.train), data.image_size
 
 
+def _absolute(folder: str) -> str:
+    return str(Path(folder).expanduser().resolve()) if folder else folder
+
+
+def resolve_data(
+    source: SourceConfig, datasets: Iterable[str], target: TargetConfig
+) -> tuple[SourceConfig, TargetConfig]:
+    """Make paths absolute and read the fingerprints of all data that are on this machine.
+
+    Called once, in the driver, in whose working directory relative paths are meant. Fingerprints that the
+    settings already have are kept where the data are not here.
+
+    Raises:
+        InputError: Data are here, but with another fingerprint than the settings have.
+    """
+    source = replace(source, root=_absolute(source.root))
+    target = replace(target, data_root=_absolute(target.data_root))
+    if source.name == "imagenet" and source_problem(source) is None:
+        found = imagenet_fingerprint(source)
+        _check_same(f"source dataset {source.name!r}", source.root, source.fingerprint, found)
+        source = replace(source, fingerprint=found)
+    fingerprints = dict(target.fingerprints)
+    for name in datasets:
+        if name not in EMBEDDED_TARGETS and _is_prepared(name, target):
+            path = prepared_path(name, target.data_root)
+            found = fingerprint(path)
+            _check_same(f"target dataset {name!r}", str(path), fingerprints.get(name, ""), found)
+            fingerprints[name] = found
+    return source, replace(target, fingerprints=tuple(sorted(fingerprints.items())))
+
+
+def _check_same(what: str, place: str, known: str, found: str) -> None:
+    if known and found != known:
+        raise InputError(
+            f"{what} in {place} is not the one that this study was begun with (fingerprint "
+            f"{known[:10]} then, {found[:10]} now): bring that one back, or use another --storage-path"
+        )
+
+
+def unseen_data(source: SourceConfig, datasets: Iterable[str], target: TargetConfig) -> list[str]:
+    """Return which of the data that the driver resolved this machine does not see, a line each.
+
+    Of an image tree the class folders are looked at, not its files.
+    """
+    lines = []
+    if source.fingerprint and (problem := source_problem(source)) is not None:
+        lines.append(f"source.root={source.root} ({problem})")
+    known = dict(target.fingerprints)
+    for name in (name for name in datasets if name in known):
+        path = prepared_path(name, target.data_root)
+        if not _is_prepared(name, target):
+            lines.append(f"target.data_root={target.data_root} (there is no {path / DESCRIPTION})")
+        elif fingerprint(path) != known[name]:
+            lines.append(f"target.data_root={target.data_root} ({path} holds other data than here)")
+    return lines
+
+
 def target_identity(name: str, config: TargetConfig) -> dict[str, Any]:
-    """Return what tells a target dataset's content from any other's, as plain JSON values."""
+    """Return what tells a target dataset's content from any other's, as plain JSON values; reads no file.
+
+    Raises:
+        InputError: It is a prepared dataset whose fingerprint `resolve_data` has not found.
+    """
     if name in EMBEDDED_TARGETS:
         return {"image_size": config.image_size, "slice_step": config.slice_step}
-    return {"fingerprint": fingerprint(prepared_path(name, config.data_root))}
+    found = dict(config.fingerprints).get(name)
+    if found is None:
+        raise InputError(
+            f"target dataset {name!r} has no fingerprint: resolve_data reads that of prepared data"
+        )
+    return {"fingerprint": found}

@@ -3,6 +3,9 @@
 A key names its unit for people and ends in a digest of everything the result depends on. Scores and
 downstream trials depend on the very weights of their encoder (the SHA-256 of its file) and on the very data,
 so a series that is made again differently, or other data of the same name, do not inherit results.
+
+The driver makes units from a study whose data are resolved (`raytransfer.data.resolve_data`): a unit has
+absolute paths and fingerprints, and its key follows from it alone. No worker reads a file to know a key.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,6 +56,8 @@ class PretrainingUnit:
         """Everything the encoders depend on, as plain JSON values; where source files lie is left out."""
         source, recipe = to_dict(self.study.source), to_dict(self.recipe)
         del source["root"]
+        if not self.study.source.fingerprint:  # embedded: the other settings say all
+            del source["fingerprint"]
         if not self.recipe.min_workers:  # the number of workers is fixed
             del recipe["min_workers"]
         return {

@@ -1,19 +1,22 @@
-"""What a downstream trial costs, measured here and extrapolated: nothing is assumed about the machine."""
+"""What a training costs, measured here and extrapolated: nothing is assumed about the machine."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from raytransfer.config import DownstreamConfig
-from raytransfer.data import SegmentationData, Split
+from raytransfer.config import DownstreamConfig, PretrainingConfig
+from raytransfer.data import ClassificationData, SegmentationData, Split
+from raytransfer.data.classification import ArrayImages
 from raytransfer.models import create_encoder, encoder_of
 from raytransfer.training.downstream import DownstreamTraining
+from raytransfer.training.pretraining import Pretraining
 from raytransfer.training.seeding import seeded
 
 NUM_CLASSES = 4
-CPU_BATCH = 1
-"""Images per step that are timed without a GPU; a whole batch would take minutes."""
+CPU_BATCH, CPU_PAIR = 1, 2
+"""Images per step that are timed without a GPU, of a pretraining 2; a whole batch would take minutes."""
 
 
 def seconds_per_image(model: str, config: DownstreamConfig, *, image_size: int, frozen: bool) -> float:
@@ -43,6 +46,45 @@ def seconds_per_image(model: str, config: DownstreamConfig, *, image_size: int, 
     with seeded(0):
         encoder = create_encoder(encoder_of(model))
     training = DownstreamTraining(model, encoder, config, data, frozen=frozen, seed=0, device=device)
+    training.train_epoch()  # one batch: buffers and kernels are set up
+    began = time.perf_counter()
+    training.train_epoch()
+    return (time.perf_counter() - began) / size
+
+
+def pretraining_seconds_per_image(
+    encoder: str, scheme: str, config: PretrainingConfig, *, image_size: int, num_classes: int
+) -> float:
+    """Time an optimiser step on random images and return seconds per training image, in one process.
+
+    Reading images from files and validation are not timed.
+
+    Args:
+        encoder: Name for `create_encoder`.
+        scheme: Pretraining scheme.
+        config: The recipe; its batch, or chunk, counts on a GPU.
+        image_size: Side of the images, pixels.
+        num_classes: Classes of the source data.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    share = config.batch_size // config.num_workers
+    size = min(config.chunk_size or share, share) if device == "cuda" else CPU_PAIR
+    rng = np.random.default_rng(0)
+    images = ArrayImages(
+        images=rng.integers(0, 256, (size, image_size, image_size, 3), np.uint8),
+        labels=rng.integers(0, num_classes, size),
+    )
+    data = ClassificationData(
+        name="random",
+        class_names=tuple(map(str, range(num_classes))),
+        train=images,
+        val=images,
+        image_size=image_size,
+    )
+    recipe = replace(
+        config, epochs=2, series=(2,), warmup_epochs=0, batch_size=size, num_workers=1, min_workers=0
+    )
+    training = Pretraining(encoder, scheme, recipe, data, device=device)
     training.train_epoch()  # one batch: buffers and kernels are set up
     began = time.perf_counter()
     training.train_epoch()

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import generated_trees
 import pytest
 from commands import SMALL, Command, check_grid, check_pretraining, copy_encoders, run, undisturbed, written
 from figures import record
 from nodes import OPEN, nodes
+from scripts import PROJECT
+
+from raytransfer.data.prepared import prepare
 
 pytestmark = pytest.mark.faults
 
@@ -96,6 +100,27 @@ def test_a_node_that_does_not_see_the_storage_is_named(tmp_path: Path) -> None:
         done = run("pretrain", storage, *SMALL, "--address", cluster.address, **OPEN)
     assert done.code == 2, done.err
     assert f"--storage-path {storage} is not the same folder on every node (127.0.0.2: it does not see" in (
+        done.error
+    )
+    assert "127.0.0.1" not in done.error
+    assert not written(storage, "pretraining")
+
+
+def test_a_node_that_does_not_see_the_data_is_named(tmp_path: Path) -> None:
+    """As above, but another folder lies over the data, which the command names by a relative path."""
+    if os.geteuid() != 0:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("mounting needs root")
+    data = tmp_path / "data"
+    prepare("folder", generated_trees.folder(tmp_path / "mine"), data / "mine", image_size=32)
+    storage = tmp_path / "storage"
+    relative = os.path.relpath(data, PROJECT)
+    options = (*SMALL, "--set", f"target.data_root={relative}", "--set", "datasets=mine")
+    with nodes(9380) as cluster:
+        cluster.add(cpus=2)
+        cluster.add(cpus=2, over=data)
+        done = run("pretrain", storage, *options, "--address", cluster.address, **OPEN)
+    assert done.code == 2, done.err
+    assert f"127.0.0.2 does not see target.data_root={data} (there is no {data}/mine/prepared.json)" in (
         done.error
     )
     assert "127.0.0.1" not in done.error

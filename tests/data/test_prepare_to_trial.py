@@ -7,8 +7,8 @@ import generated_trees
 import numpy as np
 import pytest
 
-from raytransfer.config import DownstreamConfig, TargetConfig
-from raytransfer.data import load_target, target_identity, target_problem, training_size
+from raytransfer.config import DownstreamConfig, InputError, SourceConfig, TargetConfig
+from raytransfer.data import load_target, resolve_data, target_identity, target_problem, training_size
 from raytransfer.data.prepared import prepare
 from raytransfer.metrics import METRICS
 from raytransfer.models import create_encoder
@@ -34,7 +34,10 @@ def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
     assert target_problem(name, target) is None
     data = load_target(name, target)
     assert training_size(name, target) == (len(data.train), 32)
-    assert list(target_identity(name, target)) == ["fingerprint"]
+    with pytest.raises(InputError, match="has no fingerprint"):
+        target_identity(name, target)
+    _, resolved = resolve_data(SourceConfig(), [name], target)
+    assert list(target_identity(name, resolved)) == ["fingerprint"]
     with seeded(0):
         encoder = create_encoder("unet-micro")
     scores = score_encoder(encoder, data.train_images, distances=("cosine",), margins=(0.5,), levels=(-2,))
