@@ -11,7 +11,6 @@ Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLf
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import product
 
 from presets import PRESETS
@@ -76,13 +75,11 @@ def _plan_pretrainings(study: StudyConfig, storage: Storage) -> float:
 
 def _plan_trials(study: StudyConfig, storage: Storage, wanted: Sequence[Configuration]) -> float:
     """Print what the downstream trials cost; return the hours of what is not done."""
-    known = replace(
-        study, datasets=tuple(n for n in study.datasets if target_problem(n, study.target) is None)
-    )
+    known = [name for name in study.datasets if target_problem(name, study.target) is None]
     series = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme) for u in pretraining_units(study)}
     encoders = {key: found.fingerprints() for key, found in series.items()}
-    there = [c for c in wanted if c.dataset in known.datasets]
-    trials = {unit.key: unit.configuration for unit in downstream_units(known, there, encoders)}
+    there = [configuration for configuration in wanted if configuration.dataset in known]
+    trials = {unit.key: unit.configuration for unit in downstream_units(study, there, encoders)}
     finished = storage.ledger.finished("downstream", list(trials))
     done = Counter((c.model, c.mode, c.dataset) for key, c in trials.items() if key in finished)
     each = Counter((c.model, c.mode, c.dataset) for c in wanted)

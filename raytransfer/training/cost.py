@@ -15,8 +15,15 @@ from raytransfer.training.pretraining import Pretraining
 from raytransfer.training.seeding import seeded
 
 NUM_CLASSES = 4
-CPU_BATCH, CPU_PAIR = 1, 2
-"""Images per step that are timed without a GPU, of a pretraining 2; a whole batch would take minutes."""
+CPU_PIXELS = 2 * 224 * 224
+"""Pixels per step that are timed without a GPU; a whole batch would take minutes."""
+
+
+def _images_per_step(batch_size: int, image_size: int, device: str) -> int:
+    """Return how many images are timed at once: an even number, which mixing needs, or a single image."""
+    most = max(2, CPU_PIXELS // image_size**2) if device == "cpu" else batch_size
+    size = min(batch_size, most)
+    return size - size % 2 if size > 1 else size
 
 
 def seconds_per_image(model: str, config: DownstreamConfig, *, image_size: int, frozen: bool) -> float:
@@ -29,7 +36,7 @@ def seconds_per_image(model: str, config: DownstreamConfig, *, image_size: int, 
         frozen: Whether only the decoder is trained.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    size = config.batch_size if device == "cuda" else min(config.batch_size, CPU_BATCH)
+    size = _images_per_step(config.batch_size, image_size, device)
     rng = np.random.default_rng(0)
     shape = (size, image_size, image_size)
     split = Split(
@@ -68,7 +75,7 @@ def pretraining_seconds_per_image(
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     share = config.batch_size // config.num_workers
-    size = min(config.chunk_size or share, share) if device == "cuda" else CPU_PAIR
+    size = _images_per_step(min(config.chunk_size or share, share), image_size, device)
     rng = np.random.default_rng(0)
     images = ArrayImages(
         images=rng.integers(0, 256, (size, image_size, image_size, 3), np.uint8),

@@ -1,6 +1,8 @@
 """Experiments run as a person runs them: as scripts, each in its own process."""
 
+import runpy
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,6 +27,20 @@ def run(start) -> Callable[..., Done]:
         return Done(process.returncode, out, err, time.monotonic() - began)
 
     return run
+
+
+@pytest.fixture
+def script(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Run a script that needs no Ray within this process; return its exit code."""
+    monkeypatch.syspath_prepend(str(project / "experiments"))
+
+    def script(name: str, *options: str) -> int:
+        monkeypatch.setattr(sys, "argv", [f"experiments/{name}.py", *options])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(project / f"experiments/{name}.py"), run_name="__main__")
+        return ended.value.code
+
+    return script
 
 
 @pytest.fixture(scope="session")

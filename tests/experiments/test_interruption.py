@@ -106,7 +106,8 @@ def test_a_deleted_series_is_rebuilt_and_its_scores_stay_valid(smoke, run, tmp_p
 
 
 def test_an_interrupted_grid_says_so_and_keeps_what_is_done(smoke, start, tmp_path: Path) -> None:
-    storage, _ = smoke
+    storage = tmp_path / "study"
+    shutil.copytree(smoke[0], storage)
     before = len(_dice(storage))
     process = start("grid", storage, "--set", "seeds=[1, 2, 3]")
     _wait_for(process, storage, "downstream", before + 2)
