@@ -68,7 +68,7 @@ def _plan_pretrainings(study: StudyConfig, storage: Storage) -> float:
         total += hours
         epochs = f"{done} of {unit.recipe.epochs}"
         rows.append([unit.encoder, unit.scheme, epochs, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
-    headers = ["encoder", "scheme", "epochs done", "images per epoch", "images/s", "hours"]
+    headers = ["encoder", "scheme", "epochs done", "images/epoch", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True), end="\n\n")
     return total
 
