@@ -81,7 +81,7 @@ def _patient(patient: Path, source: Path, settings: PrepareSettings, problems: l
         if frame in images and frame in masks:
             cases.append(
                 volume_case(
-                    patient=patient.name, image=images[frame], mask=masks[frame],
+                    group=patient.name, image=images[frame], mask=masks[frame],
                     labels=range(len(CLASS_NAMES)), settings=settings,
                 )
             )  # fmt: skip

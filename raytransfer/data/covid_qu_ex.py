@@ -112,7 +112,7 @@ def _picture_cases(
         for stem, image, mask in pair_files(images, masks, source, problems):
             cases.append(
                 Case(
-                    patient=stem, image=image, mask=mask, items=1, read_image=read_grey,
+                    group=stem, image=image, mask=mask, items=1, read_image=read_grey,
                     read_mask=read_binary_mask, finish=_finish(settings),
                 )
             )  # fmt: skip
@@ -137,7 +137,7 @@ def _array_cases(
         items = 0  # reading the case will say why
     return [
         Case(
-            patient=f"{split} array", image=image, mask=mask, items=items,
+            group=f"{split} array", image=image, mask=mask, items=items,
             read_image=_read_image_array, read_mask=lambda path: require_binary(_read_array(path)),
             finish=_finish(settings),
         )
@@ -146,7 +146,7 @@ def _array_cases(
 
 def _read_array(path: Path) -> NDArray[Any]:
     try:
-        values = np.load(path, allow_pickle=False)
+        values = np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # no more than the file holds
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadFileError("truncated or damaged .npy file") from error
     if values.ndim != 3 or 0 in values.shape:

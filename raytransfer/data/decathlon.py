@@ -14,6 +14,7 @@ Hounsfield units. Slices are stretched to squares; labels are resized to the nea
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def read_decathlon(source: Path, settings: PrepareSettings) -> Layout:
     description = _description(file, str(settings.task))
     class_names = _class_names(file, description)
     modalities = description.get("modality") or {"0": ""}
+    if not isinstance(modalities, dict):
+        raise InputError(f"{file}: 'modality' must map 0, 1, ... to names, got {modalities!r}")
     if str(settings.modality) not in modalities:
         raise InputError(
             f"modality must be one of {', '.join(modalities)} for {settings.task}, got {settings.modality}"
@@ -50,7 +53,7 @@ def read_decathlon(source: Path, settings: PrepareSettings) -> Layout:
         split = "train" if name in split_names["train"] else "test"
         cases[split].append(
             volume_case(
-                patient=name, image=image, mask=mask, labels=range(len(class_names)), settings=settings,
+                group=name, image=image, mask=mask, labels=range(len(class_names)), settings=settings,
                 modality=settings.modality,
             )
         )  # fmt: skip
@@ -102,6 +105,10 @@ def _class_names(file: Path, description: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(labels[str(label)]) for label in range(len(labels)))
 
 
+def _leads_out(path: str) -> bool:
+    return os.path.isabs(path) or Path(os.path.normpath(path)).parts[:1] == ("..",)
+
+
 def _pairs(
     root: Path, source: Path, entries: list[dict[str, str]], problems: list[str]
 ) -> list[tuple[str, Path, Path]]:
@@ -109,6 +116,14 @@ def _pairs(
     pairs: dict[str, tuple[str, Path, Path]] = {}
     listed: set[Path] = set()
     for entry in entries:
+        outside = [entry[key] for key in ("image", "label") if _leads_out(entry[key])]
+        problems += [
+            f"{(root / DESCRIPTION).relative_to(source)}: a path leads out of the folder: {outsider!r}; "
+            "it must be relative to the folder, as in ./imagesTr/name.nii.gz"
+            for outsider in outside
+        ]
+        if outside:
+            continue
         image, mask = (root / entry[key] for key in ("image", "label"))
         listed |= {image, mask}
         name = name_of(image)

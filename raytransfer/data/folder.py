@@ -1,20 +1,32 @@
-"""A folder of your own: `images/` and `masks/` with files of equal names.
+"""A folder of your own: pictures, and masks that label their pixels.
 
     images/a.jpg  images/b.png ...      PNG, TIFF or JPEG; grey or colour
-    masks/a.png   masks/b.png  ...      PNG or TIFF (JPEG would change labels); label values 0 .. K
+    masks/a.png   masks/b.png  ...      PNG or TIFF (JPEG would change labels); labels 0 .. K, or 0 and 255
 
-Both below `train/` and `test/`, or, without those, split at random by file: `test_share` of the files test,
-the draw fixed by `seed`. Several images of one patient fall on both sides of a random split; then make
-`train/` and `test/` yourself. The same image in both is refused.
+Recognised as well, and said in a line: the usual other names (`img/`, `imgs/`, `image/`; `labels/`, `gt/`,
+`annotations/`, `segmentations/` ...); masks that are named like their images with `_mask`, `_seg`, `_label`
+or the like at the end, in a folder of their own or beside the images.
 
-8-bit values are stored as they are and divided by 255 when read; if any image has 16 bits, all are stored as
-float32, 16-bit values divided by 65535; float TIFFs must hold [0, 1]. If any image is in colour, grey ones
-are stored as three equal channels. Images become squares of `image_size`, whatever their aspect, labels the
-nearest. `class_names` says what the labels 0 .. K are; without it they are called after their numbers, K
-being the largest label for which 0 .. K all occur somewhere.
+All of it below `train/` and `test/`, or, without those, split at random: `test_share` of the files test, the
+draw fixed by `seed`. Images of one patient must not fall on both sides: `group_by` is a regular expression
+whose one group, searched in an image's file name, names its patient; or `groups.csv` lists all images, in the
+columns file (its name, or its path below the folder) and group. Then `test_share` of the groups test, and a
+group that is in both of two given splits is refused, as is the same image in both.
+
+Values become 0 .. 1 by one range for all images (`raytransfer.data.picture_values`): 8-bit values are stored
+as they are and divided by 255 when read. Integers of more bits are stored as float32 and divided by the
+largest number of 8, 10, 12, 14 or 16 bits, whichever is the first that none of them exceeds; floats must hold
+[0, 1]. With `value_range`, its two numbers become 0 and 1, whatever the files are, and values outside are
+clipped. Images of 8 bits and of more in one folder are refused. If any image is in colour, grey ones are
+stored as three equal channels. Images become squares of `image_size`, whatever their aspect, labels the
+nearest.
+
+Masks that hold 0 and 255 and nothing else have two classes. `class_names` says what the labels 0 .. K are;
+without it they are called after their numbers, K being the largest label for which 0 .. K all occur.
 """
 
 import hashlib
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,118 +35,145 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raytransfer.config import InputError
-from raytransfer.data.cases import (
-    SPLITS,
-    BadFileError,
-    Case,
-    Layout,
-    PrepareSettings,
-    list_files,
-    pair_files,
-    seeded_split,
+from raytransfer.data.cases import SPLITS, BadFileError, Case, Layout, PrepareSettings, seeded_split
+from raytransfer.data.folder_layouts import Listing, Pair, list_pairs
+from raytransfer.data.groups import guess_groups, read_groups
+from raytransfer.data.picture_values import (
+    Scale,
+    are_binary,
+    choose_scale,
+    look_at_image,
+    look_at_mask,
+    number,
 )
-from raytransfer.data.pictures import (
-    DEEP,
-    LOSSLESS,
-    PICTURES,
-    picture_mode,
-    read_label_mask,
-    read_picture,
-)
+from raytransfer.data.pictures import LOSSLESS, read_label_mask, read_values
 from raytransfer.data.resizing import resize_image, resize_labels
 from raytransfer.data.volumes import outside_labels
-
-GREY = ("1", "L", "LA", *DEEP)
+from raytransfer.terminal import SOON, progress
 
 
 def read_folder(source: Path, settings: PrepareSettings) -> Layout:
     """List the cases; see the module for the layout.
 
     Raises:
-        InputError: There are neither `images/` and `masks/` nor both below `train/` and `test/`.
+        InputError: It has no such layout, or images whose values or groups are not as the module says.
     """
-    problems: list[str] = []
-    divided = any((source / split).is_dir() for split in SPLITS)
-    if not divided and not (source / "images").is_dir():
-        raise InputError(f"{source} holds neither images/ and masks/ nor train/ and test/ with both")
-    pairs: dict[str, list[tuple[str, Path, Path]]]
-    if divided:
-        pairs = {split: _pairs(source / split, source, problems) for split in SPLITS}
-        _refuse_copies(pairs, source, problems)
-    else:
-        found = _pairs(source, source, problems)
-        split_names = seeded_split([name for name, _, _ in found], settings)
-        pairs = {split: [pair for pair in found if pair[0] in split_names[split]] for split in SPLITS}
-    modes = {picture_mode(image) for split in SPLITS for _, image, _ in pairs[split]} - {None}
-    colour = any(mode not in GREY for mode in modes)
-    deep = any(mode in DEEP for mode in modes)
-    used = ("class_names",) if divided else ("class_names", "test_share", "seed")
-    places = {split: f"{split}/images" if divided else "images" for split in SPLITS}
+    listing = list_pairs(source)
+    everything = list(itertools.chain(*listing.pairs.values()))
+    groups = read_groups(source, [pair.image for pair in everything], settings.group_by, listing.problems)
+    pairs = _split(listing, groups, settings)
+    _say_copies(listing, pairs, source)
+    if groups is None:
+        _say_likely_groups(listing, pairs)
+    looked = progress(everything, len(everything), title="looking at values", unit="file", delay=SOON)
+    values, labels = [], set()
+    for pair in looked:
+        values.append(look_at_image(pair.image))
+        labels |= look_at_mask(pair.mask)
+    found = [image for image in values if image is not None]
+    scale = choose_scale(found, settings.value_range, source, listing.warnings)
+    binary = are_binary(labels, settings.class_names)
+    if binary:
+        listing.warnings.append("masks hold 0 and 255: 255 is taken as label 1")
+    values_found = (min(v.low for v in found), max(v.high for v in found)) if found else None
+    if values_found:
+        low, high, zero, one = map(number, (*values_found, scale.low, scale.high))
+        listing.notes.append(f"images hold values from {low} to {high}: {zero} becomes 0, {one} becomes 1")
+    colour = any(image.colour for image in found)
+    case = partial(
+        _case, root=source, scale=scale, colour=colour, binary=binary, groups=groups or {}, settings=settings
+    )
     return Layout(
         root=source,
-        cases={
-            split: [_case(*pair, source, colour, deep, settings) for pair in pairs[split]] for split in SPLITS
-        },
-        places=places,
+        cases={split: [case(pair) for pair in pairs[split]] for split in SPLITS},
+        places={split: listing.places.get(split, listing.places.get("", "")) for split in SPLITS},
         class_names=settings.class_names,
         shape=(settings.image_size, settings.image_size),
         channels=3 if colour else 1,
-        dtype="float32" if deep else "uint8",
-        intensities="8-bit values divided by 255, 16-bit values by 65535, floats as they are",
-        labels="nearest",
-        used=used,
-        unit="images",
-        problems=problems,
+        dtype="uint8" if scale.exact else "float32",
+        intensities=scale.in_words,
+        labels="nearest; 255 is label 1" if binary else "nearest",
+        used=_used(listing, settings),
+        unit="images" if groups is None else "groups",
+        problems=listing.problems,
+        warnings=listing.warnings,
+        notes=list(dict.fromkeys(listing.notes)),
+        values_found=values_found,
+        values_scaled=(scale.low, scale.high),
     )
 
 
-def _pairs(folder: Path, root: Path, problems: list[str]) -> list[tuple[str, Path, Path]]:
-    for name in ("images", "masks"):
-        if not (folder / name).is_dir():
-            problems.append(f"{(folder / name).relative_to(root)}: no such folder")
-            continue
-        for path in sorted((folder / name).iterdir()):
-            if path.name.startswith(".") or path.suffix.lower() in PICTURES:
-                continue
-            problems.append(f"{path.relative_to(root)}: not a PNG, TIFF or JPEG file")
-    images = list_files(folder / "images", PICTURES, root, problems)
-    masks = list_files(folder / "masks", PICTURES, root, problems)
-    return pair_files(images, masks, root, problems)
+def _used(listing: Listing, settings: PrepareSettings) -> tuple[str, ...]:
+    given = [name for name in ("value_range", "group_by") if getattr(settings, name) is not None]
+    return ("class_names", *(() if listing.divided else ("test_share", "seed")), *given)
 
 
-def _refuse_copies(pairs: dict[str, list[tuple[str, Path, Path]]], root: Path, problems: list[str]) -> None:
+def _split(
+    listing: Listing, groups: dict[Path, str] | None, settings: PrepareSettings
+) -> dict[str, list[Pair]]:
+    """Return the pairs of each split: as given, or drawn by group, or by image where groups are not known.
+
+    Raises:
+        InputError: All images are of one group, which cannot be split.
+    """
+    if listing.divided:
+        return listing.pairs
+    everything = listing.pairs[""]
+    names = {pair: pair.name if groups is None else groups.get(pair.image, pair.name) for pair in everything}
+    if groups is not None and len(everything) > 1 and len(set(names.values())) == 1:
+        raise InputError(
+            f"all {len(everything)} images are of one group, {names[everything[0]]!r}: at least one group "
+            "must train and another one test"
+        )
+    split_names = seeded_split(list(names.values()), settings)
+    return {split: [pair for pair in everything if names[pair] in split_names[split]] for split in SPLITS}
+
+
+def _say_copies(listing: Listing, pairs: dict[str, list[Pair]], root: Path) -> None:
+    """Say which test images also train: a problem in given splits, a warning where they were drawn."""
+
     def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    train = {digest(image): image for _, image, _ in pairs["train"]}
-    for _, image, _ in pairs["test"]:
-        twin = train.get(digest(image))
-        if twin is not None:
-            problems.append(
-                f"{image.relative_to(root)}: in both splits, the same image as {twin.relative_to(root)}"
-            )
+    train = {digest(pair.image): pair.image for pair in pairs["train"]}
+    twins = [(pair.image, twin) for pair in pairs["test"] if (twin := train.get(digest(pair.image)))]
+    if listing.divided:
+        listing.problems.extend(
+            f"{image.relative_to(root)}: in both splits, the same image as {twin.relative_to(root)}"
+            for image, twin in twins
+        )
+    elif twins:
+        image, twin = (path.relative_to(root) for path in twins[0])
+        listing.warnings.append(
+            f"{len(twins)} of {len(pairs['test'])} test images are copies of training images, such as "
+            f"{image} of {twin}: leave copies out, or keep them together by groups"
+        )
 
 
-def _read_image(path: Path) -> NDArray[Any]:
-    """Return a picture as uint8 (h, w, C), or float32 in [0, 1] where it has more than 8 bits."""
-    image = read_picture(path)
-    if getattr(image, "n_frames", 1) > 1:
-        raise BadFileError(f"holds {image.n_frames} pages, not one picture")  # type: ignore[attr-defined]
-    if image.mode not in DEEP:
-        values = np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
-        return values if values.ndim == 3 else values[..., None]
-    values = np.asarray(image).astype(np.float64)
-    if image.mode != "F":
-        values = values / 65535
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
-        raise BadFileError("has values outside [0, 1] (floats) or of more than 16 bits")
-    return values.astype(np.float32)[..., None]
+def _say_likely_groups(listing: Listing, pairs: dict[str, list[Pair]]) -> None:
+    """Warn where names of files look like several images of one patient, in both splits."""
+    names = {split: [pair.image.name for pair in pairs[split]] for split in SPLITS}
+    everything = [*names["train"], *names["test"]]
+    guess = guess_groups(everything)
+    if guess is None:
+        return
+    train, test = ({guess.groups[n] for n in names[split] if n in guess.groups} for split in SPLITS)
+    if listing.divided and not train & test:
+        return
+    how = "are in train/ and test/" if listing.divided else "are split one by one"
+    listing.warnings.append(
+        f"names such as {guess.example[0]} and {guess.example[1]} look like several images of one patient, "
+        f"and {how}: {guess.option(everything)} keeps those of one patient together "
+        f"({len(train | test)} patients)"
+    )
 
 
-def _read_mask(path: Path, *, class_names: tuple[str, ...] | None) -> NDArray[np.uint8]:
+def _read_mask(path: Path, *, class_names: tuple[str, ...] | None, binary: bool) -> NDArray[np.uint8]:
     if path.suffix.lower() not in LOSSLESS:
         raise BadFileError("a mask as JPEG, which changes label values; use PNG or TIFF")
     labels = read_label_mask(path)
+    if binary:
+        labels = (labels > 0).astype(np.uint8)
     if class_names is not None:
         outside = [v for v in np.unique(labels).tolist() if v >= len(class_names)]
         if outside:
@@ -143,24 +182,31 @@ def _read_mask(path: Path, *, class_names: tuple[str, ...] | None) -> NDArray[np
 
 
 def _case(
-    name: str, image: Path, mask: Path, root: Path, colour: bool, deep: bool, settings: PrepareSettings
+    pair: Pair,
+    *,
+    root: Path,
+    scale: Scale,
+    colour: bool,
+    binary: bool,
+    groups: dict[Path, str],
+    settings: PrepareSettings,
 ) -> Case:
     size = settings.image_size
 
     def finish(values: NDArray[Any], labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-        if deep and values.dtype == np.uint8:
-            values = values.astype(np.float32) / 255
-        stored: NDArray[Any] = resize_image(values, size, size)
+        stored: NDArray[Any] = resize_image(scale(values), size, size)
+        if not scale.exact:
+            stored = np.clip(stored, 0, 1)
         if colour and stored.shape[-1] == 1:
             stored = np.repeat(stored, 3, axis=-1)
         return stored[None], resize_labels(labels, size, size)[None]
 
     return Case(
-        patient=str(image.relative_to(root)),
-        image=image,
-        mask=mask,
+        group=groups.get(pair.image, str(pair.image.relative_to(root))),
+        image=pair.image,
+        mask=pair.mask,
         items=1,
-        read_image=_read_image,
-        read_mask=partial(_read_mask, class_names=settings.class_names),
+        read_image=read_values,
+        read_mask=partial(_read_mask, class_names=settings.class_names, binary=binary),
         finish=finish,
     )

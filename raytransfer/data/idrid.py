@@ -59,7 +59,7 @@ def read_idrid(source: Path, settings: PrepareSettings) -> Layout:
         masks = {stem.removesuffix("_MA"): path for stem, path in masks.items()}
         cases[split] = [
             Case(
-                patient=stem, image=image, mask=mask, items=1, read_image=read_colour,
+                group=stem, image=image, mask=mask, items=1, read_image=read_colour,
                 read_mask=read_binary_mask, finish=partial(_finish, settings),
             )
             for stem, image, mask in pair_files(images, masks, source, problems)

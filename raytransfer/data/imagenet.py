@@ -13,6 +13,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from raytransfer.config import FEW, InputError, SourceConfig
 from raytransfer.data.classification import ClassificationData
+from raytransfer.data.pictures import TOO_LARGE, too_large
 
 SPLITS = ("train", "val")
 
@@ -20,7 +21,8 @@ SPLITS = ("train", "val")
 def read_image(path: str) -> NDArray[np.uint8]:
     """Read an image file as RGB (H, W, 3), value range [0, 255]; orientation tags are not applied.
 
-    Files whose header Pillow does not understand go to OpenCV. A file that ends too early is an error.
+    Files whose header Pillow does not understand go to OpenCV. A file that ends too early is an error, and so
+    is one with more pixels than Pillow takes for harmless.
 
     Raises:
         InputError: The file cannot be read; the message names it.
@@ -35,6 +37,8 @@ def read_image(path: str) -> NDArray[np.uint8]:
             if decoded is None:
                 raise
             return decoded[..., ::-1].astype(np.uint8)
+    except TOO_LARGE as error:
+        raise InputError(f"image {path} {too_large(error)}, or remove it") from error
     except (OSError, SyntaxError, ValueError, cv2.error) as error:  # what Pillow raises on damaged files
         raise InputError(f"image {path} cannot be read: {error}") from error
 

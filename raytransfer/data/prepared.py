@@ -2,23 +2,26 @@
 
 A prepared data set is a folder:
 
-    prepared.json        name, class names, value range, settings, counts, patients, and each array's form
+    prepared.json        name, class names, value range, settings, counts, groups, and each array's form
     train_images.npy     uint8 (N, H, W, C), 0 .. 255 standing for 0 .. 1, or float32 in [0, 1]
     train_masks.npy      uint8 (N, H, W), labels from 0, the background
     train_windows.npy    int64 (M, 3): image, top, left; only where items are windows
     test_...             the same
+    preview.png          some of the images with their masks, for people (`raytransfer.data.preview`)
 
 It is written beside its place and renamed into it, so it is there whole or not at all. Preparing again gives
-the same bytes and takes the old folder's place. Two preparations with equal `fingerprint` hold equal data.
+the same bytes. Two preparations with equal `fingerprint` hold equal data; so an earlier preparation with the
+same content stays as it is, and one with another content is replaced only where that is asked for.
 """
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,16 +32,18 @@ from numpy.typing import NDArray
 from raytransfer.config import InputError, unknown_name
 from raytransfer.data.acdc import read_acdc
 from raytransfer.data.arrays import SegmentationData, Split
-from raytransfer.data.cases import SPLITS, BadDataError, Case, Layout, PrepareSettings
+from raytransfer.data.cases import SPLITS, Layout, PrepareSettings
 from raytransfer.data.covid_qu_ex import read_covid_qu_ex
 from raytransfer.data.decathlon import read_decathlon
 from raytransfer.data.folder import read_folder
+from raytransfer.data.groups import check_pattern
 from raytransfer.data.idrid import read_idrid
-from raytransfer.terminal import progress_bar
+from raytransfer.data.writing import ARRAYS, DESCRIPTION, FORMAT, write_prepared
 
-FORMAT = 1
-DESCRIPTION = "prepared.json"
-ARRAYS = ("images", "masks", "windows")
+PREVIEW = "preview.png"
+
+LARGEST_SIDE = 2048
+"""Side of the largest squares that are prepared: a model in training needs gigabytes for each of them."""
 
 Reader = Callable[[Path, PrepareSettings], Layout]
 
@@ -56,7 +61,9 @@ PREPARERS: dict[str, Preparer] = {
     "covid-qu-ex": Preparer(read=read_covid_qu_ex, options=("reference",)),
     "idrid": Preparer(read=read_idrid, options=("reference",)),
     "msd": Preparer(read=read_decathlon, options=("task", "modality", "test_share", "seed")),
-    "folder": Preparer(read=read_folder, options=("test_share", "seed", "class_names")),
+    "folder": Preparer(
+        read=read_folder, options=("test_share", "seed", "class_names", "value_range", "group_by")
+    ),
 }
 
 
@@ -67,16 +74,20 @@ class PreparedReport:
     Attributes:
         name: Data set.
         path: The prepared folder.
-        counts: Split to its counts: "items", and "patients" or "images" where the files tell.
+        counts: Split to its counts: "items", and "patients", "groups" or "images" where the files tell.
+        notes: One line each: what a reader recognised in the files.
         warnings: One line each: counts other than the official ones, and what a reader found unusual.
         fingerprint: As `fingerprint(path)`.
+        unchanged: Whether the folder held the same data set before, and was left as it was.
     """
 
     name: str
     path: Path
     counts: dict[str, dict[str, int]]
+    notes: tuple[str, ...]
     warnings: tuple[str, ...]
     fingerprint: str
+    unchanged: bool
 
 
 def _settings(name: str, **options: Any) -> tuple[Preparer, PrepareSettings]:
@@ -97,12 +108,25 @@ def _settings(name: str, **options: Any) -> tuple[Preparer, PrepareSettings]:
         raise InputError(
             f"image_size must be a multiple of 32 (the encoders' stride), got {settings.image_size}"
         )
+    if settings.image_size > LARGEST_SIDE:
+        raise InputError(
+            f"image_size must be at most {LARGEST_SIDE} (a model in training needs gigabytes for an image of "
+            f"that side), got {settings.image_size}"
+        )
+    if settings.seed < 0:
+        raise InputError(f"seed must be at least 0, got {settings.seed!r}")
     if not 0 < settings.test_share < 1:
         raise InputError(f"test_share must be between 0 and 1, got {settings.test_share!r}")
     if settings.modality < 0:
         raise InputError(f"modality must be at least 0, got {settings.modality!r}")
     if settings.class_names is not None and not 2 <= len(settings.class_names) <= 256:
         raise InputError(f"class_names must be 2 to 256 names, got {settings.class_names!r}")
+    if settings.value_range is not None:
+        low, high = settings.value_range
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise InputError(f"value_range must be two numbers, the smaller one first, got {low:g} {high:g}")
+    if settings.group_by is not None:
+        check_pattern(settings.group_by)
     return preparer, settings
 
 
@@ -129,6 +153,9 @@ def prepare(
     test_share: float = 0.2,
     seed: int = 0,
     class_names: tuple[str, ...] | None = None,
+    value_range: tuple[float, float] | None = None,
+    group_by: str | None = None,
+    replace: bool = False,
 ) -> PreparedReport:
     """Read a data set as its owners distribute it, check all of it, and write the prepared form.
 
@@ -139,9 +166,14 @@ def prepare(
         image_size: Side of the squares that models see, pixels.
         reference: Reproduce quirks of the reference's code (acdc, covid-qu-ex and idrid; see their modules).
         modality: Which channel of a volume with several is taken (msd).
-        test_share: Share of the patients (msd) or files (folder) that test, where no split is given.
+        test_share: Share of the patients (msd) or of the groups or images (folder) that test, where no split
+            is given.
         seed: Seed of that split.
         class_names: What the labels are (folder).
+        value_range: The values of the images that become 0 and 1 (folder; see there for the default).
+        group_by: Regular expression whose one group, searched in an image's file name, names what must not be
+            in both splits, the patient (folder).
+        replace: Replace an earlier preparation with another content, which else is refused.
 
     Raises:
         BadDataError: Files are wrong; all of them are in its `problems`, and nothing was written.
@@ -149,7 +181,7 @@ def prepare(
     """
     preparer, settings = _settings(
         name, image_size=image_size, reference=reference, modality=modality, test_share=test_share,
-        seed=seed, class_names=class_names,
+        seed=seed, class_names=class_names, value_range=value_range, group_by=group_by,
     )  # fmt: skip
     source, destination = Path(source), Path(destination)
     if not source.is_dir():
@@ -157,27 +189,32 @@ def prepare(
     _require_replaceable(destination)
     layout = preparer.read(source, settings)
     destination.parent.mkdir(parents=True, exist_ok=True)
+    _require_space(layout, destination.parent)
     work = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
     try:
         new = work / "new"  # not `work` itself, which no other user could read
         new.mkdir()
-        description = _write(name, source, layout, settings, new)
-        if destination.exists():
-            destination.rename(work / "old")
-        new.rename(destination)
+        description = write_prepared(name, source, layout, settings, new)
+        unchanged = not replace and _is_there(destination, description)
+        if not unchanged:
+            if destination.exists():
+                destination.rename(work / "old")
+            new.rename(destination)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return PreparedReport(
         name=name,
         path=destination,
         counts=description["counts"],
+        notes=tuple(layout.notes),
         warnings=tuple(description["warnings"]),
         fingerprint=fingerprint(destination),
+        unchanged=unchanged,
     )
 
 
 def _require_replaceable(destination: Path) -> None:
-    own = {DESCRIPTION, *(f"{split}_{kind}.npy" for split in SPLITS for kind in ARRAYS)}
+    own = {DESCRIPTION, PREVIEW, *(f"{split}_{kind}.npy" for split in SPLITS for kind in ARRAYS)}
     if destination.exists() and not destination.is_dir():
         raise InputError(f"destination {destination} is a file")
     if destination.is_dir():
@@ -188,126 +225,46 @@ def _require_replaceable(destination: Path) -> None:
             )
 
 
-def _write(
-    name: str, source: Path, layout: Layout, settings: PrepareSettings, folder: Path
-) -> dict[str, Any]:
-    """Write arrays and description to `folder`; raise BadDataError after all files were read."""
-    problems = list(layout.problems)
-    both = {case.patient for case in layout.cases["train"]} & {case.patient for case in layout.cases["test"]}
-    problems += [f"{patient}: in both splits, training and test" for patient in sorted(both)]
-    problems += [f"{layout.places[s]}: the {s} split is empty" for s in SPLITS if not layout.cases[s]]
-    arrays: dict[str, dict[str, Any]] = {}
-    counts: dict[str, dict[str, int]] = {}
-    seen: dict[int, list[str]] = {}  # label -> files
-    with progress_bar(sum(map(len, layout.cases.values())), title=name, unit="file") as bar:
-        for split in SPLITS:
-            cases = layout.cases[split]
-            windows = _write_split(split, cases, layout, folder, problems, seen, bar)
-            items = len(windows) if windows is not None else sum(case.items for case in cases)
-            counts[split] = {"items": items}
-            if layout.unit:
-                counts[split][layout.unit] = len({case.patient for case in cases})
-    class_names = layout.class_names or _numbered_classes(seen, problems)
-    if problems:
-        raise BadDataError(name, source, problems)
-    for path in sorted(folder.glob("*.npy")):
-        array = np.load(path, mmap_mode="r")
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        arrays[path.stem] = {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": sha256}
-    description = {
-        "format": FORMAT,
-        "name": name,
-        "class_names": list(class_names),
-        "image_size": settings.image_size,
-        "color_jitter": layout.color_jitter,
-        "value_range": [0, 255] if layout.dtype == "uint8" else [0.0, 1.0],
-        "intensities": layout.intensities,
-        "labels": layout.labels,
-        "settings": {key: getattr(settings, key) for key in ("image_size", *layout.used)},
-        "counts": counts,
-        "patients": {split: sorted({case.patient for case in layout.cases[split]}) for split in SPLITS},
-        "window_size": dict(layout.window_size) if layout.window_size else None,
-        "warnings": [*layout.warnings, *_count_warnings(counts, layout)],
-        "arrays": arrays,
-    }
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1, sort_keys=True) + "\n")
-    return description
+def _require_space(layout: Layout, folder: Path) -> None:
+    """Refuse to fill the disk: arrays are written through memory maps, where that would end the process."""
+    items = sum(case.items for cases in layout.cases.values() for case in cases)
+    pixel = layout.channels * np.dtype(layout.dtype).itemsize + 1
+    needed, free = items * math.prod(layout.shape) * pixel, shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"the data set needs {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free: "
+            "give another --data-root or a smaller --image-size"
+        )
 
 
-def _write_split(
-    split: str,
-    cases: Any,
-    layout: Layout,
-    folder: Path,
-    problems: list[str],
-    seen: dict[int, list[str]],
-    bar: Any,
-) -> NDArray[np.int64] | None:
-    """Write a split's arrays, and return its windows; None where items are whole images."""
-    shape = (max(sum(case.items for case in cases), 1), *layout.shape)
-    images = _new_array(folder / f"{split}_images.npy", (*shape, layout.channels), layout.dtype)
-    masks = _new_array(folder / f"{split}_masks.npy", shape, "uint8")
-    windows: list[tuple[int, int, int]] = []
-    first = 0
-    for case in cases:
-        loaded = _load(case, layout, problems)
-        bar.update()
-        if loaded is not None:
-            part = slice(first, first + case.items)
-            images[part], masks[part] = loaded
-            for label in np.unique(loaded[1]).tolist():
-                seen.setdefault(label, []).append(str(case.mask.relative_to(layout.root)))
-            if layout.windows:
-                for index, image in enumerate(loaded[0], start=first):
-                    windows += [(index, top, left) for top, left in layout.windows[split](image)]
-        first += case.items
-    images.flush()
-    masks.flush()
-    if not layout.windows:
-        return None
-    table = np.asarray(windows, dtype=np.int64).reshape(-1, 3)
-    np.save(folder / f"{split}_windows.npy", table)
-    return table
+def _is_there(destination: Path, new: Mapping[str, Any]) -> bool:
+    """Whether a whole preparation with the same content is there; what is damaged counts as not there.
 
+    Results are kept under the fingerprint of their data. So nothing is replaced that would only change it.
 
-def _load(case: Case, layout: Layout, problems: list[str]) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
-    loaded = case.load(layout.root, problems)
-    if loaded is None:
-        return None
-    images, masks = loaded
-    assert images.shape == (case.items, *layout.shape, layout.channels)  # noqa: S101 (an invariant)
-    assert masks.shape == images.shape[:3] and images.dtype == layout.dtype  # noqa: S101, PT018
-    return images, masks
-
-
-def _new_array(path: Path, shape: tuple[int, ...], dtype: str) -> Any:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-
-
-def _numbered_classes(seen: dict[int, list[str]], problems: list[str]) -> tuple[str, ...]:
-    """Name the labels 0 .. K after their numbers; files with labels above a gap are problems."""
-    last = 0
-    while last + 1 in seen:
-        last += 1
-    for label in sorted(label for label in seen if label > last):
-        problems += [
-            f"{file}: label value outside the set: {label}, while no mask holds {last + 1}"
-            " (labels are 0 to K without gaps; class_names would say which there are)"
-            for file in seen[label]
-        ]
-    if seen and max(seen) == 0:
-        problems.append("masks: no mask holds a label above 0")
-    return ("background", *(f"class {label}" for label in range(1, last + 1)))
-
-
-def _count_warnings(counts: dict[str, dict[str, int]], layout: Layout) -> list[str]:
-    return [
-        f"{split}: {counts[split][unit]} {unit}, where the whole data set has {official}"
-        for split, units in layout.official.items()
-        for unit, official in units.items()
-        if counts[split][unit] != official
+    Raises:
+        InputError: Another data set is there.
+    """
+    try:
+        load_prepared(destination, verify=True)
+        old = json.loads(_description_file(destination).read_text())
+    except InputError:
+        return False
+    new = json.loads(json.dumps(new))  # as it would be read again
+    content = ("name", "class_names", "image_size", "color_jitter", "window_size", "arrays")
+    if all(old[key] == new[key] for key in content):
+        return True
+    settings = [dict(description.get("settings", {})) for description in (old, new)]
+    settings[0]["dataset"], settings[1]["dataset"] = old["name"], new["name"]
+    changed = [
+        f"{key} {settings[0].get(key)!r} before, {settings[1].get(key)!r} now"
+        for key in sorted(settings[0].keys() | settings[1].keys())
+        if settings[0].get(key) != settings[1].get(key)
     ]
+    raise InputError(
+        f"{destination} holds another data set ({'; '.join(changed) or 'other images, masks or split'}): "
+        "give this one another --name, or --replace that one, on which results may rest"
+    )
 
 
 def fingerprint(path: Path) -> str:

@@ -116,7 +116,8 @@ def test_everything_wrong_is_named_in_one_report(tmp_path: Path) -> None:
         assert [p for p in problems if f"{name}: {reason}" in p], (name, problems)
     assert len(problems) == len(expected)
     assert str(caught.value).splitlines()[0] == f"acdc: {len(expected)} problems in {source}"
-    assert str(caught.value).splitlines()[1:] == [f"  {problem}" for problem in problems]
+    shown = str(caught.value).splitlines()[1:]
+    assert {line.split(" ... ")[0].strip() for line in shown} < set(problems), "one of each kind"
     assert not (tmp_path / "acdc").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["ACDC"]
 

@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_values_are_those_of_an_independent_computation(
     data = load_prepared(destination, verify=True)
     assert data.name == f"msd/{TASK}"
     assert data.class_names == ("background", "Anterior", "Posterior")
-    patients = json.loads((destination / "prepared.json").read_text())["patients"]
+    patients = json.loads((destination / "prepared.json").read_text())["groups"]
     for split in ("train", "test"):
         for index, patient in enumerate(patients[split]):
             volume = np.asarray(nibabel.load(source / TASK / "imagesTr" / f"{patient}.nii.gz").dataobj)
@@ -50,8 +51,9 @@ def test_the_split_is_by_patient_and_seeded(tmp_path: Path) -> None:
     source = trees.decathlon(tmp_path / "source", count=8, shape=(8, 8, 2))
 
     def test_patients(seed: int) -> list[str]:
-        prepare(f"msd/{TASK}", source / TASK, tmp_path / "out", image_size=SIZE, seed=seed, test_share=0.25)
-        patients = json.loads((tmp_path / "out" / "prepared.json").read_text())["patients"]
+        out = tmp_path / f"out{seed}"
+        prepare(f"msd/{TASK}", source / TASK, out, image_size=SIZE, seed=seed, test_share=0.25)
+        patients = json.loads((out / "prepared.json").read_text())["groups"]
         assert len(set(patients["train"]) | set(patients["test"])) == 8
         return patients["test"]
 
@@ -118,9 +120,56 @@ def test_a_wrong_dataset_json_or_modality_is_one_line(tmp_path: Path) -> None:
     assert message(modality=2) == f"modality must be one of 0, 1 for {TASK}, got 2"
     edit(source, labels={"0": "background", "2": "Posterior"})
     assert "'labels' must map 0, 1, ... to names" in message()
+    edit(source, labels={"0": "background", "1": "Anterior", "2": "Posterior"}, modality=["MRI"])
+    assert "'modality' must map 0, 1, ... to names, got ['MRI']" in message()
     edit(source, training="none")
     assert "'training' must be a list" in message()
     (source / TASK / "dataset.json").write_text("{")
     assert "dataset.json is no JSON" in message()
     (source / TASK / "dataset.json").unlink()
     assert "dataset.json is missing" in message()
+
+
+def test_paths_that_lead_out_of_the_folder_are_named(tmp_path: Path) -> None:
+    source = trees.decathlon(tmp_path / "source", shape=(8, 8, 2))
+    training = json.loads((source / TASK / "dataset.json").read_text())["training"]
+    training[0]["image"] = str((source / TASK / training[0]["image"]).resolve())
+    training[1]["label"] = "../../other/label.nii.gz"
+    edit(source, training=training)
+    with pytest.raises(BadDataError) as caught:
+        prepare(f"msd/{TASK}", source, tmp_path / "out", image_size=SIZE)
+    paths = [training[0]["image"], training[1]["label"]]
+    assert caught.value.problems[:2] == [
+        f"{TASK}/dataset.json: a path leads out of the folder: {path!r}; it must be relative to the folder, "
+        "as in ./imagesTr/name.nii.gz"
+        for path in paths
+    ]
+
+
+def test_a_label_in_another_space_than_its_image_is_refused(tmp_path: Path) -> None:
+    source = trees.decathlon(tmp_path / "source", shape=(8, 8, 2))
+    label = source / TASK / "labelsTr/hippocampus_002.nii.gz"
+    moved = np.diag([1.4, 1.4, 8, 1])
+    moved[0, 3] = 5
+    nibabel.save(nibabel.Nifti1Image(np.asarray(nibabel.load(label).dataobj), moved), label)
+    with pytest.raises(BadDataError) as caught:
+        prepare(f"msd/{TASK}", source, tmp_path / "out", image_size=SIZE)
+    (problem,) = caught.value.problems
+    assert problem == (
+        f"{TASK}/labelsTr/hippocampus_002.nii.gz: its affine is not its image's: voxels lie up to 5 mm "
+        "apart, where a voxel's side is 1.4 mm; if they do belong together, save the label with its image's "
+        f"affine (image {TASK}/imagesTr/hippocampus_002.nii.gz)"
+    )
+
+
+def test_a_volume_that_claims_an_absurd_size_is_one_problem_of_many(tmp_path: Path) -> None:
+    """Its slices are not made room for."""
+    source = trees.decathlon(tmp_path / "source", shape=(8, 8, 2))
+    path = source / TASK / "imagesTr/hippocampus_001.nii.gz"
+    content = bytearray(nibabel.Nifti2Image(np.zeros((8, 8, 2), np.uint8), None).to_bytes())
+    content[24:48] = np.array([2**20, 2**20, 2**40], np.int64).tobytes()  # dim[1] to dim[3]
+    path.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(BadDataError) as caught:
+        prepare(f"msd/{TASK}", source, tmp_path / "out", image_size=SIZE)
+    (problem,) = caught.value.problems
+    assert "too large: its header says 1048576 x 1048576 x 1099511627776 voxels" in problem

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,26 @@ def test_a_broken_header_is_read_a_truncated_file_is_named(tree: Path) -> None:
     broken.write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"n01440764_1\.JPEG cannot be read: cannot identify"):
         data.train.image(1)
+
+
+@pytest.mark.parametrize("warnings_are", ["default", "error"])
+def test_a_picture_above_the_limit_of_pixels_is_named_as_such(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, warnings_are: str
+) -> None:
+    """Pillow raises what is neither OSError nor ValueError above twice its limit, and warns above once."""
+    data = load_source(_source(tree))
+    large = tree / "train/n01440764/n01440764_1.JPEG"
+    Image.new("RGB", (40, 50)).save(large)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 999 if warnings_are == "default" else 1500)
+    limit = 1998 if warnings_are == "default" else 1500
+    with warnings.catch_warnings():
+        warnings.simplefilter(warnings_are)
+        with pytest.raises(InputError) as caught:
+            data.train.image(1)
+    assert str(caught.value) == (
+        f"image {large} has 2000 pixels, more than the {limit} allowed (Pillow's limit): make it smaller, or "
+        "remove it"
+    )
 
 
 def _without_val(root: Path) -> None:

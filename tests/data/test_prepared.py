@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 
 from raytransfer.config import InputError
+from raytransfer.data import TARGETS
 from raytransfer.data.cases import BadDataError
+from raytransfer.data.naming import study_name
 from raytransfer.data.prepared import PREPARERS, fingerprint, load_prepared, prepare
 
 SIZE = 32
@@ -30,20 +33,31 @@ def test_the_description_says_what_was_done(source: Path, prepared: Path) -> Non
     assert description["settings"] == {"image_size": SIZE, "reference": False}
     assert description["value_range"] == [0, 255]
     assert description["intensities"] == "8-bit values divided by 255"
-    assert description["patients"] == {"train": ["IDRiD_01"], "test": ["IDRiD_55"]}
+    assert description["groups"] == {"train": ["IDRiD_01"], "test": ["IDRiD_55"]}
     assert description["window_size"] == {"train": 2 * SIZE, "test": SIZE}
     assert set(description["arrays"]) == {path.stem for path in prepared.glob("*.npy")}
     assert str(source) not in (prepared / "prepared.json").read_text()
 
 
-def test_preparing_again_gives_the_same_bytes_and_replaces(source: Path, prepared: Path) -> None:
+def test_preparing_again_gives_the_same_bytes_and_what_differs_is_replaced_on_request(
+    source: Path, prepared: Path
+) -> None:
     before, stamp = fingerprint(prepared), (prepared / "prepared.json").stat().st_mtime_ns
     content = {path.name: path.read_bytes() for path in prepared.iterdir()}
-    report = prepare("idrid", source, prepared, image_size=SIZE)
+    again = prepare("idrid", source, prepared, image_size=SIZE)
+    assert again.unchanged
+    assert (prepared / "prepared.json").stat().st_mtime_ns == stamp
+    report = prepare("idrid", source, prepared, image_size=SIZE, replace=True)
     assert {path.name: path.read_bytes() for path in prepared.iterdir()} == content
-    assert report.fingerprint == fingerprint(prepared) == before
+    assert report.fingerprint == again.fingerprint == fingerprint(prepared) == before
     assert (prepared / "prepared.json").stat().st_mtime_ns != stamp
-    prepare("idrid", source, prepared, image_size=SIZE, reference=True)
+    with pytest.raises(
+        InputError, match=r"holds another data set \(reference False before, True now\): give"
+    ) as e:
+        prepare("idrid", source, prepared, image_size=SIZE, reference=True)
+    assert "\n" not in str(e.value)
+    assert fingerprint(prepared) == before
+    prepare("idrid", source, prepared, image_size=SIZE, reference=True, replace=True)
     assert fingerprint(prepared) != before
     assert [path.name for path in prepared.parent.iterdir()] == ["idrid"]
     assert stat.S_IMODE(prepared.stat().st_mode) == 0o777 & ~_umask()
@@ -56,7 +70,10 @@ def _umask() -> int:
 
 
 def test_other_windows_or_sources_than_the_old_leave_nothing_behind(source: Path, prepared: Path) -> None:
-    prepare("acdc", trees.acdc(source.parent / "ACDC"), prepared, image_size=SIZE)
+    acdc = trees.acdc(source.parent / "ACDC")
+    with pytest.raises(InputError, match="dataset 'idrid' before, 'acdc' now"):
+        prepare("acdc", acdc, prepared, image_size=SIZE)
+    prepare("acdc", acdc, prepared, image_size=SIZE, replace=True)
     assert not list(prepared.glob("*windows*"))
     assert load_prepared(prepared).train.windows is None
 
@@ -144,6 +161,17 @@ def test_changed_values_are_found_on_request(prepared: Path) -> None:
         ("folder", {"reference": True}, "folder takes no reference"),
         ("acdc", {"class_names": ("a", "b")}, "acdc takes no class_names"),
         ("acdc", {"image_size": 100}, "image_size must be a multiple of 32"),
+        ("acdc", {"image_size": 3200 * 32}, "image_size must be at most 2048 .* got 102400"),
+        ("folder", {"seed": -1}, "seed must be at least 0, got -1"),
+        ("idrid", {"value_range": (0, 1)}, "idrid takes no value_range"),
+        (
+            "folder",
+            {"value_range": (3.0, 3.0)},
+            "value_range must be two numbers, the smaller one first, got 3 3",
+        ),
+        ("folder", {"value_range": (0.0, float("nan"))}, "value_range must be two numbers"),
+        ("folder", {"group_by": "p("}, r"--group-by 'p\(' is no regular expression"),
+        ("folder", {"group_by": "p.*_"}, "must have one group in brackets"),
         ("folder", {"test_share": 1.0}, "test_share must be between 0 and 1, got 1.0"),
         ("msd/Task01", {"modality": -1}, "modality must be at least 0"),
         ("folder", {"class_names": ("a",)}, "class_names must be 2 to 256 names"),
@@ -158,3 +186,70 @@ def test_a_source_that_is_not_there_is_named(tmp_path: Path) -> None:
     for name in PREPARERS:
         with pytest.raises(InputError, match="source: there is no folder"):
             prepare("msd/Task01" if name == "msd" else name, tmp_path / "none", tmp_path / "out")
+
+
+def test_a_damaged_preparation_is_replaced_without_being_asked(source: Path, prepared: Path) -> None:
+    before = fingerprint(prepared)
+    for name in ("train_masks.npy", "prepared.json"):
+        trees.truncate(prepared / name)
+        assert not prepare("idrid", source, prepared, image_size=SIZE).unchanged
+        load_prepared(prepared, verify=True)
+        assert fingerprint(prepared) == before
+
+
+def test_a_data_set_larger_than_the_disk_is_refused(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays are written through memory maps, where a full disk ends the process with a signal."""
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: shutil._ntuple_diskusage(10, 10, 1000))
+    with pytest.raises(InputError, match=r"the data set needs 0\.0 GB, and .* has 0\.0 GB free"):
+        prepare("idrid", source, tmp_path / "out", image_size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "called"),
+    [
+        ("acdc", None, "acdc"),
+        ("acdc", "acdc", "acdc"),
+        ("acdc", "acdc-reference", "acdc-reference"),
+        ("folder", "polyps", "polyps"),
+        ("msd/Task04_Hippocampus", None, "msd/Task04_Hippocampus"),
+    ],
+)
+def test_a_study_calls_a_data_set_by_its_name(dataset: str, name: str | None, called: str) -> None:
+    assert study_name(dataset, name) == called
+
+
+@pytest.mark.parametrize("name", [*TARGETS, "msd", "msd/Task01_BrainTumour", "ACDC"])
+def test_names_of_other_data_sets_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"--name '{name}' is the name of another data set") as caught:
+        study_name("folder", name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_needs_a_name() -> None:
+    with pytest.raises(InputError, match="a folder of your own needs a name: --name NAME"):
+        study_name("folder", None)
+
+
+def test_many_problems_are_ten_lines_and_a_count() -> None:
+    problems = [f"images/{i}.png: missing mask" for i in range(300)]
+    problems += [f"masks/{i}.png: image and mask differ in size: {i} x 3 and 4 x 5" for i in range(300)]
+    problems += ["images/notes.txt: not a PNG, TIFF or JPEG file", "images/0.jpg: the same name as 0.png"]
+    error = BadDataError("folder", Path("mine"), problems)
+    first, *lines = str(error).splitlines()
+    assert (first, error.problems, error.all_shown) == ("folder: 602 problems in mine", problems, False)
+    assert lines == [
+        "  images/0.png: missing mask",
+        "  images/1.png: missing mask ... and 298 more like it",
+        "  masks/0.png: image and mask differ in size: 0 x 3 and 4 x 5",
+        "  masks/1.png: image and mask differ in size: 1 x 3 and 4 x 5 ... and 298 more like it",
+        "  images/notes.txt: not a PNG, TIFF or JPEG file",
+        "  images/0.jpg: the same name as 0.png",
+    ]
+    few = BadDataError("folder", Path("mine"), problems[:10])
+    assert few.all_shown
+    assert str(few).count("\n") == 10
+    many = BadDataError("folder", Path("mine"), [f"f: {chr(97 + i)}" for i in range(14)])
+    assert str(many).splitlines()[-1] == "  ... and 4 more of other kinds"
+    assert str(many).count("\n") == 11
