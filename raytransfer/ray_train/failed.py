@@ -33,11 +33,9 @@ RETRIES = 3
 MEMORY_KILL = "running low on memory"
 """What Ray says where its monitor killed a process for its node's memory."""
 
-NOT_LOADED = ("failed to import on the worker", "System error: ", "could not be computed")
-"""What Ray says where a process cannot load the code or the arguments of its work."""
-
-OF_LOADING = ("ModuleNotFoundError", "ImportError", "AttributeError")
-"""What loading raises where a package, or its version, is not the driver's."""
+NOT_IMPORTED = "failed to import on the worker"
+NOT_SET_UP = ("System error: ", "input arguments for this task could not be computed", "in its creation task")
+"""What Ray says where a process could not load its work's code, or its arguments, or could not begin."""
 
 OF_NETWORK = ("/gloo/", "Connection closed by peer", "Connection reset by peer")
 """What torch says where other processes of its group cannot be reached."""
@@ -81,23 +79,18 @@ class Failed:
         return self.cause is Cause.OWN
 
 
-def failed_by(error: BaseException, *, memory: str = "resources.memory_per_trial") -> Failed:
+def failed_by(error: BaseException) -> Failed:
     """Return how work failed, by what it raised, or by what Ray raises for it.
 
     An error's causes count, and they do not travel: call this where the error was raised, if that can be.
-
-    Args:
-        error: What was raised.
-        memory: The setting that keeps memory free for such work.
     """
     details = "".join(traceback.format_exception(error))
     if isinstance(error, ray.exceptions.OutOfMemoryError):
-        return out_of_memory(memory, details)
+        return out_of_memory("resources.memory_per_trial", details)
     host = _host(error)
-    found = _not_set_up(error)
-    if found is not None:
-        return Failed(reason=found, details=details, cause=Cause.MACHINE, host=host)
-    raised = getattr(error, "cause", error) if isinstance(error, ray.exceptions.RayTaskError) else error
+    if (said := _not_set_up(error)) is not None:
+        return Failed(reason=said, details=details, cause=Cause.MACHINE, host=host)
+    raised = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
     return Failed(reason=_line(raised), details=details, cause=_cause(raised), host=host)
 
 
@@ -106,11 +99,10 @@ def _cause(error: BaseException) -> Cause:
         return Cause.STORAGE
     if any(_is_of_machine(each) for each in _chain(error)):
         return Cause.MACHINE
-    passing = (
-        ray.exceptions.RayError, CorruptCheckpointError, ReplacedCheckpointError, torch.distributed.DistError
-    )  # fmt: skip
+    if isinstance(error, (ray.exceptions.RayError, CorruptCheckpointError, ReplacedCheckpointError)):
+        return Cause.PASSING
     of_network = isinstance(error, RuntimeError) and any(said in str(error) for said in OF_NETWORK)
-    return Cause.PASSING if isinstance(error, passing) or of_network else Cause.OWN
+    return Cause.PASSING if of_network or isinstance(error, torch.distributed.DistError) else Cause.OWN
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -133,11 +125,14 @@ def _was_read_by_another(error: BaseException) -> bool:
     """
     if "in DataLoader worker process" not in str(error):
         return False
-    names = re.findall(r"^(?:\w+\.)*(\w+)(?=:|$)", str(error), re.MULTILINE)
-    kinds = [getattr(builtins, name, None) for name in names]
-    return "UnidentifiedImageError" in names or any(  # Pillow's, which is an OSError
-        isinstance(kind, type) and issubclass(kind, (OSError, ImportError)) for kind in kinds
-    )
+    return any(map(_names_machine, re.findall(r"^(?:\w+\.)*(\w+)(?=:|$)", str(error), re.MULTILINE)))
+
+
+def _names_machine(name: str) -> bool:
+    """Return whether an error of that name is of the machine, as `_is_of_machine` says of the error."""
+    kind = getattr(builtins, name, None)
+    known = isinstance(kind, type) and issubclass(kind, (OSError, ImportError))
+    return known or name == "UnidentifiedImageError"  # Pillow's, an OSError
 
 
 def _line(error: BaseException) -> str:
@@ -154,8 +149,11 @@ def _not_set_up(error: BaseException) -> str | None:
     if not isinstance(error, ray.exceptions.RayError):
         return None
     said, last = str(error), reason(error)
-    imports = NOT_LOADED[0] in said
-    return last if imports or (any(w in said for w in NOT_LOADED) and last.startswith(OF_LOADING)) else None
+    name = last.partition(":")[0]
+    of_machine = _names_machine(name) or name == "AttributeError"  # the code of another version there
+    if NOT_IMPORTED in said or (of_machine and any(words in said for words in NOT_SET_UP)):
+        return last
+    return None
 
 
 def _host(error: BaseException) -> str:
@@ -209,16 +207,18 @@ def failed_training(found: ray.train.Result | BaseException) -> Failed | None:
     if MEMORY_KILL in details:
         return out_of_memory("resources.memory_per_worker", details)
     workers = list(getattr(found, "worker_failures", {}).values())
-    raised = [
-        each for each in workers if not isinstance(each, RayTrainError)
-    ]  # the others are Ray's, of lost ones
-    failed = failed_by(raised[0] if raised else getattr(found, "controller_failure", found))
+    raised = [failed_by(each) for each in workers if not isinstance(each, RayTrainError)]
+    if raised:  # where others only lost their peer, what one raised by itself says more
+        failed = next((each for each in raised if each.cause is not Cause.PASSING), raised[0])
+        failed = replace(failed, details=details, host="")
+    else:
+        failed = replace(failed_by(getattr(found, "controller_failure", found)), details=details)
     if failed.cause in (Cause.MACHINE, Cause.STORAGE):
-        return replace(failed, details=details)
-    if len(raised) < len(workers):
-        failed = replace(failed, reason=f"a worker's process or its host was lost, {RETRIES + 1} times")
-    lost = not raised or len(raised) < len(workers)
-    return replace(failed, details=details, cause=Cause.PASSING if lost else failed.cause)
+        return failed
+    if len(raised) < len(workers):  # Ray Train's own errors are of lost ones
+        said = f"a worker's process or its host was lost, {RETRIES + 1} times"
+        return replace(failed, reason=said, cause=Cause.PASSING)
+    return failed if raised else replace(failed, cause=Cause.PASSING)
 
 
 def record_failure(
@@ -273,7 +273,7 @@ class FailureWatch:
     @property
     def over(self) -> bool:
         """Whether nothing more should begin."""
-        return self.without_storage or bool(self._same())
+        return self.error() is not None
 
     def _same(self) -> list[Failed]:
         """Return failures for the same kind of thing, where they are enough."""
@@ -282,19 +282,26 @@ class FailureWatch:
             kinds.setdefault(failed.reason.partition(":")[0], []).append(failed)
         return next((same for same in kinds.values() if len(same) >= self._enough), [])
 
+    def error(self) -> WorkFailedError | None:
+        """Return why nothing more should begin; None where more should."""
+        if self._of_storage is not None:
+            return storage_failed(self._storage, self._of_storage.reason)
+        same = self._same()
+        if not same:
+            return None
+        hosts = ", ".join(sorted({failed.host or "?" for failed in same}))
+        work = self._work if same[1:] else self._work.removesuffix("s")
+        return WorkFailedError(
+            f"{len(same)} {work} failed for what is wrong with the machine, not with the work: "
+            f"{same[-1].reason} (on {hosts}; in full under {self._storage.failures.root}): no more is begun; "
+            "nothing is marked as failed and what was finished is kept: once this is mended, the same "
+            "command goes on"
+        )
+
     def check(self) -> None:
         """Raise WorkFailedError where nothing more should begin."""
-        if self._of_storage is not None:
-            raise storage_failed(self._storage, self._of_storage.reason)
-        if same := self._same():
-            hosts = ", ".join(sorted({failed.host or "?" for failed in same}))
-            work = self._work if same[1:] else self._work.removesuffix("s")
-            raise WorkFailedError(
-                f"{len(same)} {work} failed for what is wrong with the machine, not with the work: "
-                f"{same[-1].reason} (on {hosts}; in full under {self._storage.failures.root}): no more is "
-                "begun; nothing is marked as failed and what was finished is kept: once this is mended, the "
-                "same command goes on"
-            )
+        if (error := self.error()) is not None:
+            raise error
 
 
 def storage_failed(storage: Storage, said: object) -> WorkFailedError:

@@ -37,7 +37,7 @@ def pretraining_worker(job: dict[str, Any]) -> None:
     try:
         _train(job)
     except Exception as error:
-        failed = failed_by(error, memory="resources.memory_per_worker")
+        failed = failed_by(error)
         alone = not isinstance(error, (ConnectionError, TimeoutError))  # else another worker may be lost
         if isinstance(error, (FloatingPointError, InputError)) or (failed.cause is Cause.MACHINE and alone):
             raise GivenUpError(failed) from error

@@ -4,6 +4,7 @@ What a trial raises becomes its last result, and so does what keeps Ray from set
 errors that Tune itself knows of are those of lost processes, which alone are worth another attempt.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,8 @@ from raytransfer.ray_train.failed import (
 
 FAILED, DETAILS, CAUSE, HOST = "failed", "failed_details", "failed_cause", "failed_host"
 """Results of a trial that failed: why, in a line and in full, what made it fail, and where."""
+
+_log = logging.getLogger(__name__)
 
 LOST = ("actor died", "may not have been executed on the actor")
 """What Ray says of a process that is lost, alone or with its host, and of one that cannot be reached."""
@@ -115,7 +118,7 @@ class StopAfterFailures(tune.Stopper):
     """
 
     def __init__(self, watch: FailureWatch, *, finish: bool = False) -> None:
-        self._watch, self._finish = watch, finish
+        self._watch, self._finish, self._waited = watch, finish, False
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Look at a trial's result."""
@@ -130,10 +133,18 @@ class StopAfterFailures(tune.Stopper):
         """Return whether nothing more should begin."""
         return self._watch.over
 
-    @property
-    def lets_finish(self) -> bool:
-        """Whether it stops only trials that have not begun."""
-        return self._finish and self._watch.over and not self._watch.without_storage
+    def lets_finish(self, num_running: int) -> bool:
+        """Return whether only those trials end now that have not begun.
+
+        Args:
+            num_running: How many have; it is said once that they are waited for.
+        """
+        if not self._finish or not self._watch.over or self._watch.without_storage:
+            return False
+        if num_running and not self._waited:
+            _log.warning("%s; waiting for the %d that run", self._watch.error(), num_running)
+        self._waited = True
+        return True
 
 
 _stop_experiment_if_needed = TuneController._stop_experiment_if_needed
@@ -144,12 +155,13 @@ def _or_what_waits(controller: TuneController) -> None:
 
     Tune (2.60) can only end all.
     """
-    stopper = controller._stopper
-    if not (isinstance(stopper, StopAfterFailures) and stopper.lets_finish):
+    stopper, trials = controller._stopper, controller.get_trials()
+    num_running = sum(trial.status == Trial.RUNNING for trial in trials)
+    if not (isinstance(stopper, StopAfterFailures) and stopper.lets_finish(num_running)):
         _stop_experiment_if_needed(controller)
         return
     controller._search_alg.set_finished()
-    for trial in controller.get_trials():
+    for trial in trials:
         if trial.status in (Trial.PENDING, Trial.PAUSED):
             controller._schedule_trial_stop(trial)
 

@@ -119,8 +119,10 @@ class _Optuna(OptunaSearch):
     ) -> None:
         """Tell Optuna how a trial ended."""
         failed = read_failed(result or {})
-        if failed is None or failed.lasting:
-            super().on_trial_complete(trial_id, result, error or failed is not None)
+        if failed is None:
+            super().on_trial_complete(trial_id, result, error)
+        elif failed.lasting:  # without its result, whose NaN Optuna would not take: the trial would stay open
+            super().on_trial_complete(trial_id, error=True)
 
 
 def _search_trial(config: dict[str, float], job: Mapping[str, Any]) -> None:

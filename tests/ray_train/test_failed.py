@@ -19,7 +19,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
-from torch.utils.data import DataLoader, Dataset
+from torch._utils import ExceptionWrapper
 
 from raytransfer.config import InputError, WorkFailedError
 from raytransfer.models import CorruptCheckpointError, ReplacedCheckpointError
@@ -77,6 +77,7 @@ def _in_task(error: Exception) -> RayTaskError:
         ),
         (_in_task(RuntimeError("No CUDA GPUs are available")), Cause.MACHINE, "No CUDA GPUs"),
         (ActorDiedError(), Cause.PASSING, "ActorDiedError"),
+        (RayActorError(error_msg="in its creation task\nValueError: x"), Cause.PASSING, "ValueError: x"),
         (WorkerCrashedError(), Cause.PASSING, "WorkerCrashedError"),
         (_from(CorruptCheckpointError("is corrupt"), ValueError("torn")), Cause.PASSING, "is corrupt"),
         (ReplacedCheckpointError("was replaced"), Cause.PASSING, "was replaced"),
@@ -116,11 +117,16 @@ def test_what_an_error_says_of_its_cause(error: BaseException, cause: Cause, rea
             "AttributeError: Can't get attribute 'T'",
         ),
         (
+            RayActorError(error_msg=f"died because of an error raised in its creation task, {WHERE}\n"
+                                    "PermissionError: [Errno 13] Permission denied: '/tmp/ray'"),
+            "PermissionError: [Errno 13] Permission denied: '/tmp/ray'",
+        ),
+        (
             RuntimeEnvSetupError("[Node 10.0.0.7] Traceback ...\nFileNotFoundError: '/x.zip'\n"),
             "RuntimeEnvSetupError: FileNotFoundError: '/x.zip'",
         ),
     ],
-    ids=["task", "argument", "actor", "other version", "environment"],
+    ids=["task", "argument", "actor", "other version", "folder", "environment"],
 )  # fmt: skip
 def test_what_ray_cannot_set_up_is_of_the_machine(error: BaseException, reason: str) -> None:
     failed = failed_by(error)
@@ -133,24 +139,6 @@ def test_where_it_failed_is_known() -> None:
     assert failed_by(WorkerCrashedError()).host == ""
 
 
-class _Unreadable(Dataset):
-    """Raises an error, from another one if there is one, where another process reads ahead."""
-
-    def __init__(self, error: Exception, cause: Exception | None) -> None:
-        self._error, self._cause = error, cause
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: int) -> None:
-        if self._cause is None:
-            raise self._error
-        try:
-            raise self._cause
-        except Exception as error:
-            raise self._error from error
-
-
 @pytest.mark.parametrize(
     ("raised", "cause", "expected"),
     [
@@ -161,8 +149,15 @@ class _Unreadable(Dataset):
     ],
 )
 def test_what_a_process_that_reads_ahead_could_not_read(raised, cause, expected: Cause) -> None:
+    try:
+        try:
+            raise cause or KeyError
+        except Exception as error:
+            raise raised from (error if cause else None)
+    except Exception:
+        told = ExceptionWrapper(where="in DataLoader worker process 0")  # how torch brings it to the trainer
     with pytest.raises(type(raised)) as found:
-        next(iter(DataLoader(_Unreadable(raised, cause), num_workers=1)))
+        told.reraise()
     failed = failed_by(found.value)
     assert failed.cause is expected
     assert str(raised) in failed.reason
@@ -182,6 +177,9 @@ def _workers(*raised: Exception) -> ray.train.WorkerGroupError:
         (_workers(GIVEN_UP, RuntimeError("peer")), Cause.OWN, "FloatingPointError: nan", False),
         (_workers(LOST, GIVEN_UP), Cause.OWN, "FloatingPointError: nan", False),
         (_workers(RuntimeError("a bug")), Cause.OWN, "RuntimeError: a bug", True),
+        (_workers(RuntimeError("/gloo/pair.cc: closed"), RuntimeError("a bug")), Cause.OWN, "a bug", True),
+        (_workers(RuntimeError("/gloo/pair.cc: closed")), Cause.PASSING, "closed", True),
+        (_workers(torch.distributed.DistNetworkError("peer"), FULL), Cause.STORAGE, "No space left", True),
         (_workers(FULL), Cause.STORAGE, "OSError: [Errno 28] No space left on device", True),
         (_workers(LOST), Cause.PASSING, "a worker's process or its host was lost, 4 times", True),
         (

@@ -254,7 +254,9 @@ def test_files_that_are_missing_and_then_there(one_cpu: None, storage: Storage, 
     assert not list(storage.failures.root.glob("*/*"))
 
 
-def test_trials_that_run_come_to_their_end(one_cpu: None, tmp_path: Path) -> None:
+def test_trials_that_run_come_to_their_end(
+    one_cpu: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Trial 0 goes on until three others have failed, which is enough, and a little longer."""
     failed = failed_result(Failed(reason="ImportError: x", details="", cause=Cause.MACHINE, host="a"))
 
@@ -274,6 +276,7 @@ def test_trials_that_run_come_to_their_end(one_cpu: None, tmp_path: Path) -> Non
     watch = FailureWatch(Storage(tmp_path), "trials", 40)
     results = _tune(Fails, 40, tmp_path, cpus=0.5, stop=StopAfterFailures(watch, finish=True))
     assert watch.over
+    assert [line for line in caplog.messages if line.endswith("; waiting for the 1 that run")]
     assert 3 <= len(list(tmp_path.glob("failed-*"))) <= 5
     assert results[0].metrics["trial_was"] == 0
     assert results[0].metrics["done"]
