@@ -3,6 +3,7 @@
 from raytransfer.models.checkpoints import (
     CheckpointSeries,
     CorruptCheckpointError,
+    ReplacedCheckpointError,
     load_encoder,
     read_meta,
     save_encoder,
@@ -17,6 +18,7 @@ __all__ = [
     "CheckpointSeries",
     "CorruptCheckpointError",
     "Encoder",
+    "ReplacedCheckpointError",
     "SegmentationModel",
     "create_encoder",
     "create_segmentation_model",

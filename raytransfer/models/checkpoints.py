@@ -23,6 +23,15 @@ class CorruptCheckpointError(InputError):
     """A checkpoint cannot be read, or is not what was written."""
 
 
+class ReplacedCheckpointError(InputError):
+    """A checkpoint is intact, but another than the one that was asked for."""
+
+
+def _short(sha256: str) -> str:
+    """Return the beginning of a digest, enough to tell two apart."""
+    return f"{sha256[:12]}..."
+
+
 def save_encoder(path: Place, encoder: Encoder, meta: dict[str, Any]) -> str:
     """Write an encoder as a folder with `encoder.safetensors` and `meta.json`, whole or not at all.
 
@@ -77,7 +86,8 @@ def _verified_weights(path: Place, meta: Mapping[str, Any]) -> Iterator[Path]:
             raise CorruptCheckpointError(f"checkpoint {path} has no readable {WEIGHTS} ({error})") from error
         if actual != meta["encoder_sha256"]:
             raise CorruptCheckpointError(
-                f"checkpoint {path} is corrupt: {WEIGHTS} differs from what was written"
+                f"checkpoint {path} is corrupt: the SHA-256 of {WEIGHTS} is {_short(actual)}, not "
+                f"{_short(meta['encoder_sha256'])} as it was written"
             )
         yield file
 
@@ -97,16 +107,27 @@ def read_meta(path: Place) -> dict[str, Any]:
     return meta
 
 
-def load_encoder(path: Place) -> tuple[Encoder, dict[str, Any]]:
+def load_encoder(path: Place, *, sha256: str | None = None) -> tuple[Encoder, dict[str, Any]]:
     """Read an encoder written by `save_encoder`.
+
+    Args:
+        path: The folder.
+        sha256: Of the weights that must be there, as a unit of work names them; any where None.
 
     Returns:
         The encoder, in evaluation mode on the CPU, and its meta data.
 
     Raises:
         CorruptCheckpointError: As `read_meta`, or the weights do not fit the architecture.
+        ReplacedCheckpointError: The weights are not those of `sha256`.
     """
     meta = _read_meta(path)
+    if sha256 is not None and meta["encoder_sha256"] != sha256:
+        raise ReplacedCheckpointError(
+            f"checkpoint {path} was replaced while the command ran: its SHA-256 is "
+            f"{_short(meta['encoder_sha256'])}, not {_short(sha256)}: run the same command again, it takes "
+            "the new weights"
+        )
     with _verified_weights(path, meta) as file:
         encoder = create_encoder(meta["encoder"], **meta["options"])
         try:

@@ -15,6 +15,11 @@ import ray
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig
 
+from raytransfer.training.devices import require_cuda
+
+GPU_SETTING = "resources.gpu_pretraining=true"
+"""What asks for the GPUs of pretraining workers."""
+
 ASK_FOR_ADDRESS = 0x8915
 """Linux's request SIOCGIFADDR."""
 
@@ -45,8 +50,14 @@ class _OverRayNetwork(_TorchBackend):
     """Ray Train's backend for torch, told of the interface before it makes the group."""
 
     def on_start(self, worker_group: Any, backend_config: TorchConfig) -> None:
-        """Make the process group."""
+        """Make the process group.
+
+        Raises:
+            RayTaskError: Workers asked for GPUs, and torch can use none on a node: an UnusableGpuError.
+        """
         worker_group.execute(_use_ray_network)
+        if worker_group.get_resources_per_worker().get("GPU", 0) > 0:  # NCCL would not say what is wrong
+            worker_group.execute(require_cuda, GPU_SETTING)
         super().on_start(worker_group, backend_config)
 
 

@@ -13,11 +13,19 @@ import ray
 import ray.train
 import ray.train.torch
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy
 
 from raytransfer.config import InputError
 from raytransfer.data import load_source
 from raytransfer.files import delete
-from raytransfer.ray_train.failed import RETRIES, failed_training
+from raytransfer.ray_train.failed import (
+    RETRIES,
+    Cause,
+    FailureWatch,
+    failed_training,
+    given_up,
+    record_failure,
+)
 from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, mend
 from raytransfer.ray_train.worker import pretraining_worker
@@ -85,7 +93,7 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
     Imported series are left as they are, with what they lack.
 
     An interrupted pretraining goes on from its last whole epoch. One that fails is in `storage.failures`
-    afterwards, and the others are trained.
+    afterwards, and the others are trained, as long as `FailureWatch` lets them.
 
     Args:
         units: Pretrainings; those that are complete are not trained, those that were stopped go on.
@@ -93,14 +101,16 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
         tracker: Where runs are shown.
 
     Raises:
-        WorkFailedError: The storage takes nothing.
+        WorkFailedError: The storage takes nothing, or machines lack what every pretraining needs.
     """
     units = [unit for unit in units if not is_imported(unit, storage)]
     pending = [unit for unit in units if is_pending(unit, storage)]
     data = ray.put(load_source(pending[0].study.source)) if pending else None
+    watch = FailureWatch(storage, "pretrainings", len(pending))
     for unit in units:
         if unit in pending:
-            _pretrain_one(unit, data, storage, tracker)
+            _pretrain_one(unit, data, storage, tracker, watch)
+            watch.check()
         if is_trainable(unit, storage):  # it failed, now or before
             continue
         storage.failures.forget("pretraining", unit.key)
@@ -115,7 +125,22 @@ def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[di
     return rows
 
 
-class _SupervisedTrainer(ray.train.torch.TorchTrainer):
+class _UnlessGivenUp(DefaultFailurePolicy):
+    """Ray Train's retries, but none for what a worker gave up."""
+
+    def _is_retryable_error(self, training_failed_error: ray.train.TrainingFailedError) -> bool:
+        return given_up(training_failed_error) is None and super()._is_retryable_error(training_failed_error)
+
+
+class _Trainer(ray.train.torch.TorchTrainer):
+    """A trainer that does not try again what a worker gave up."""
+
+    def _initialize_and_run_controller(self, **options: Any) -> ray.train.Result:
+        policy = _UnlessGivenUp(self.run_config.failure_config)
+        return super()._initialize_and_run_controller(**{**options, "failure_policy": policy})
+
+
+class _SupervisedTrainer(_Trainer):
     """A trainer under somebody who takes the workers' resources back: it starts no actor to do that."""
 
     def _create_default_callbacks(self) -> list[Any]:
@@ -146,7 +171,7 @@ def pretraining_trainer(
     """
     config, resources = unit.recipe, unit.study.resources
     folder = storage.pretraining_run(unit.key)
-    trainer = _SupervisedTrainer if callbacks else ray.train.torch.TorchTrainer
+    trainer = _SupervisedTrainer if callbacks else _Trainer
     return trainer(
         pretraining_worker,
         train_loop_config={
@@ -175,7 +200,11 @@ def pretraining_trainer(
 
 
 def _pretrain_one(
-    unit: PretrainingUnit, data: ray.ObjectRef | None, storage: Storage, tracker: Tracker
+    unit: PretrainingUnit,
+    data: ray.ObjectRef | None,
+    storage: Storage,
+    tracker: Tracker,
+    watch: FailureWatch,
 ) -> None:
     folder = storage.pretraining_run(unit.key)
     for line in mend(unit, storage):
@@ -197,12 +226,14 @@ def _pretrain_one(
                 )
                 bar.update(len(new))
                 tracker.publish(pretraining_record(unit, storage, rows), finished=False)
-    failed = failed_training(found[0], storage)
+    failed = failed_training(found[0])
     if failed is None:
         delete(folder)  # only for resuming
         return
-    storage.failures.mark("pretraining", unit.key, unit.name, **vars(failed))
-    tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), failed.reason)
+    watch.add(failed)
+    if failed.cause is not Cause.STORAGE:
+        record_failure(storage, unit, failed)
+        tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), failed.reason)
 
 
 def _while_fitting(

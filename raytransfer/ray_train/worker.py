@@ -1,6 +1,6 @@
 """What each data-parallel worker of a pretraining runs."""
 
-import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,20 @@ import ray.train
 import ray.train.torch
 from ray.util import get_current_placement_group
 
-from raytransfer.config import InputError, reason
+from raytransfer.config import InputError
 from raytransfer.ray_train.epochs import STATE, train_unit
+from raytransfer.ray_train.failed import Cause, GivenUpError, failed_by
+from raytransfer.ray_train.interface import GPU_SETTING
 from raytransfer.ray_train.resuming import save_state, saved_state
 from raytransfer.results import PretrainingUnit, Storage
+from raytransfer.training.devices import usable_device
 from raytransfer.training.pretraining import Pretraining
 
 PLACEMENT_GROUP = "placement_group"
 """Name under which reports say what the workers' resources are found by, for who stops them."""
 
 
-def pretraining_worker(job: dict[str, Any]) -> tuple[str, str] | None:
+def pretraining_worker(job: dict[str, Any]) -> None:
     """Train one unit as one of several workers.
 
     Args:
@@ -27,15 +30,18 @@ def pretraining_worker(job: dict[str, Any]) -> tuple[str, str] | None:
             dataset -> reference to the target images that every epoch's encoder is scored on; may be empty,
             "signal": which of the scores are reported}.
 
-    Returns:
-        Why it failed, in a line and in full, where it would fail again; all workers do at once. None where it
-        was trained. (Whatever is raised instead, Ray Train tries again from the last epoch.)
+    Raises:
+        GivenUpError: It would fail again, or for what is wrong with this machine: it is not tried again.
+        Exception: Whatever else there is; Ray Train tries again from the last epoch.
     """
     try:
         _train(job)
-    except (FloatingPointError, InputError) as error:
-        return reason(error), traceback.format_exc()
-    return None
+    except Exception as error:
+        failed = failed_by(error)
+        alone = not isinstance(error, (ConnectionError, TimeoutError))  # else another worker may be lost
+        if isinstance(error, (FloatingPointError, InputError)) or (failed.cause is Cause.MACHINE and alone):
+            raise GivenUpError(failed) from error
+        raise
 
 
 def _train(job: dict[str, Any]) -> None:
@@ -44,6 +50,8 @@ def _train(job: dict[str, Any]) -> None:
     resources, folder = unit.study.resources, storage.pretraining_run(unit.key)
     context, group = ray.train.get_context(), get_current_placement_group()
     note = {} if group is None else {PLACEMENT_GROUP: group.id.hex()}
+    gpus = resources.of_worker.get("GPU", 0)
+    device = usable_device(gpus, GPU_SETTING, choose=ray.train.torch.get_device)
     training = Pretraining(
         unit.encoder,
         unit.scheme,
@@ -51,9 +59,9 @@ def _train(job: dict[str, Any]) -> None:
         ray.get(job["data"]),
         rank=context.get_world_rank(),
         num_processes=context.get_world_size(),
-        device=ray.train.torch.get_device(),
+        device=device,
         loader_workers=resources.loader_workers,
-        parallel=ray.train.torch.prepare_model,
+        parallel=partial(ray.train.torch.prepare_model, move_to_device=device),
     )
 
     def report(metrics: dict[str, Any], kept: Path | None) -> None:

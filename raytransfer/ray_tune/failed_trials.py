@@ -1,9 +1,10 @@
 """How trials of Tune say that they failed.
 
-What a trial raises becomes its last result; the errors that Tune itself knows of are those of lost processes,
-which alone are worth another attempt.
+What a trial raises becomes its last result, and so does what keeps Ray from setting up its process; the
+errors that Tune itself knows of are those of lost processes, which alone are worth another attempt.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,20 @@ from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 
-from raytransfer.ray_train.failed import MEMORY_KILL, RETRIES, Failed, out_of_memory
+from raytransfer.ray_train.failed import (
+    MEMORY_KILL,
+    RETRIES,
+    Cause,
+    Failed,
+    FailureWatch,
+    failed_by,
+    out_of_memory,
+)
 
-FAILED, DETAILS, LASTING, STORAGE = "failed", "failed_details", "failed_lasting", "failed_storage"
-"""Results of a trial that failed: why, in a line and in full, whether it would again, if the storage did."""
+FAILED, DETAILS, CAUSE, HOST = "failed", "failed_details", "failed_cause", "failed_host"
+"""Results of a trial that failed: why, in a line and in full, what made it fail, and where."""
+
+_log = logging.getLogger(__name__)
 
 LOST = ("actor died", "may not have been executed on the actor")
 """What Ray says of a process that is lost, alone or with its host, and of one that cannot be reached."""
@@ -49,28 +60,38 @@ def _once(controller: TuneController, trial: Trial, exception: Exception) -> Non
 
     Tune (2.60) hears of it twice, for the process and for its task: the second time, the trial waits to begin
     again, and Tune ends it. Were it not to, the trial would wait for the answer of the lost process.
+
+    What another attempt on such a machine would not make good ends the trial as if it had said so itself.
     """
     controller._resetting_trials.discard(trial)
-    if not (isinstance(exception, RayActorError) and trial.status == Trial.PENDING):
+    if isinstance(exception, RayActorError) and trial.status == Trial.PENDING:
+        return
+    failed = failed_by(exception)
+    if failed.cause is not Cause.MACHINE or trial.is_finished():
         _trial_task_failure(controller, trial, exception)
+        return
+    if trial.status == Trial.PENDING:  # its process took it up after another one
+        controller._set_trial_status(trial, Trial.RUNNING)
+    controller._on_training_result(trial, failed_result(failed))
 
 
 TuneController._trial_task_failure = _once
 
 
-def failed_result(failed: Failed, *, by_storage: bool = False) -> dict[str, Any]:
+def failed_result(failed: Failed) -> dict[str, Any]:
     """Return the last result of a trial that failed."""
     return {
-        FAILED: failed.reason, DETAILS: failed.details, LASTING: failed.lasting, STORAGE: by_storage,
+        FAILED: failed.reason, DETAILS: failed.details, CAUSE: failed.cause.value, HOST: failed.host,
         "done": True,
     }  # fmt: skip
 
 
 def read_failed(result: Mapping[str, Any]) -> Failed | None:
-    """Return why a trial failed, by its last result; None where it did not, or only for the storage."""
-    if FAILED not in result or result[STORAGE]:
+    """Return why a trial failed, by its last result; None where it did not."""
+    if FAILED not in result:
         return None
-    return Failed(reason=result[FAILED], details=result[DETAILS], lasting=result[LASTING])
+    host = result[HOST] or result.get("hostname", "")
+    return Failed(reason=result[FAILED], details=result[DETAILS], cause=Cause(result[CAUSE]), host=host)
 
 
 def lost_trial(details: str) -> Failed:
@@ -83,26 +104,66 @@ def lost_trial(details: str) -> Failed:
         return out_of_memory("resources.memory_per_trial", details)
     if any(said in details for said in LOST):
         said = f"its process or its host was lost, {RETRIES + 1} times"
-        return Failed(reason=said, details=details, lasting=False)
+        return Failed(reason=said, details=details, cause=Cause.PASSING)
     return Failed(reason=details.strip().splitlines()[-1], details=details)
 
 
-class StopWithoutStorage(tune.Stopper):
-    """Ends all trials where one could not write: the others could not either.
+class StopAfterFailures(tune.Stopper):
+    """Ends all trials where others would fail as those before did.
 
-    Attributes:
-        said: Why it could not; None where all could.
+    Args:
+        watch: Says when that is.
+        finish: Whether trials that run come to their end first, where they can write: they keep nothing that
+            they could go on from.
     """
 
-    def __init__(self) -> None:
-        self.said: str | None = None
+    def __init__(self, watch: FailureWatch, *, finish: bool = False) -> None:
+        self._watch, self._finish, self._waited = watch, finish, False
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Look at a trial's result."""
-        if result.get(STORAGE):
-            self.said = result[FAILED]
+        failed = read_failed(result)
+        if failed is not None:
+            self._watch.add(failed)
+        elif result.get("done"):
+            self._watch.succeeded(result.get("hostname", ""))
         return False
 
     def stop_all(self) -> bool:
-        """Return whether the storage failed."""
-        return self.said is not None
+        """Return whether nothing more should begin."""
+        return self._watch.over
+
+    def lets_finish(self, num_running: int) -> bool:
+        """Return whether only those trials end now that have not begun.
+
+        Args:
+            num_running: How many have; it is said once that they are waited for.
+        """
+        if not self._finish or not self._watch.over or self._watch.without_storage:
+            return False
+        if num_running and not self._waited:
+            _log.warning("%s; waiting for the %d that run", self._watch.error(), num_running)
+        self._waited = True
+        return True
+
+
+_stop_experiment_if_needed = TuneController._stop_experiment_if_needed
+
+
+def _or_what_waits(controller: TuneController) -> None:
+    """End only those trials that have not begun, where their stopper lets the others finish.
+
+    Tune (2.60) can only end all.
+    """
+    stopper, trials = controller._stopper, controller.get_trials()
+    num_running = sum(trial.status == Trial.RUNNING for trial in trials)
+    if not (isinstance(stopper, StopAfterFailures) and stopper.lets_finish(num_running)):
+        _stop_experiment_if_needed(controller)
+        return
+    controller._search_alg.set_finished()
+    for trial in trials:
+        if trial.status in (Trial.PENDING, Trial.PAUSED):
+            controller._schedule_trial_stop(trial)
+
+
+TuneController._stop_experiment_if_needed = _or_what_waits

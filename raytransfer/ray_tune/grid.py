@@ -14,8 +14,8 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from raytransfer.data import load_target
-from raytransfer.ray_train.failed import RETRIES, Failed, storage_failed
-from raytransfer.ray_tune.failed_trials import StopWithoutStorage
+from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, record_failure
+from raytransfer.ray_tune.failed_trials import StopAfterFailures
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, was_interrupted
 from raytransfer.ray_tune.trial import DownstreamTrial
@@ -32,8 +32,8 @@ def _best(trials: Sequence[Trial]) -> str:
 def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
     """Run the trials the ledger lacks, as many at a time as the cluster has room for, and publish all.
 
-    Trials that fail are in `storage.failures` afterwards; the others go on. A trial whose process or host is
-    lost is begun again.
+    Trials that fail are in `storage.failures` afterwards; the others go on, as long as `FailureWatch` lets
+    them. A trial whose process or host is lost is begun again.
 
     Args:
         units: Trials; those in the ledger are not repeated, nor, unless asked for, those that failed before.
@@ -41,7 +41,8 @@ def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) 
         tracker: Where runs are shown.
 
     Raises:
-        WorkFailedError: The storage takes nothing.
+        WorkFailedError: The storage takes nothing, or machines lack what trials need; those that ran then
+            have come to their end.
         KeyboardInterrupt: Ctrl-C; trials that were finished are kept.
     """
     chosen = storage.pending("downstream", [unit.key for unit in units])
@@ -91,11 +92,10 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
         tracker.publish(record)
         _publish_best(pending[config["trial"]["key"]], storage, tracker)
 
-    def fail(config: dict[str, Any], failed: Failed, host: str) -> None:
-        unit = pending[config["trial"]["key"]]
-        storage.failures.mark("downstream", unit.key, unit.name, host=host, **vars(failed))
+    def fail(config: dict[str, Any], failed: Failed) -> None:
+        record_failure(storage, pending[config["trial"]["key"]], failed)
 
-    stopper = StopWithoutStorage()
+    watch = FailureWatch(storage, "trials", len(pending))
     tuner = tune.Tuner(
         tune.with_resources(trainable, tune.PlacementGroupFactory([study.resources.of_trial])),
         param_space={"trial": tune.grid_search(trials)},
@@ -107,7 +107,7 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "downstream"),
-            stop=stopper,
+            stop=StopAfterFailures(watch, finish=True),
             callbacks=[TrackTrials(record, tracker, end=end, fail=fail)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(
@@ -121,7 +121,6 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
         ),
     )
     results = tuner.fit()
-    if stopper.said is not None:
-        raise storage_failed(storage, stopper.said)
+    watch.check()
     if was_interrupted(results, len(pending)):
         raise KeyboardInterrupt

@@ -25,14 +25,14 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import CombinedStopper
 
-from raytransfer.config import StudyConfig, WorkFailedError
+from raytransfer.config import StudyConfig
 from raytransfer.data import load_source, load_target
 from raytransfer.files import delete
-from raytransfer.ray_train.failed import RETRIES, Failed, failed_training
+from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, failed_training, record_failure
 from raytransfer.ray_train.pretraining import is_imported, is_pending, is_trainable, pretraining_trainer
 from raytransfer.ray_train.resuming import mend
 from raytransfer.ray_tune.early_stopping import FOLDER, RobustnessScheduler, RobustnessStopper
-from raytransfer.ray_tune.failed_trials import StopWithoutStorage, failed_result
+from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result
 from raytransfer.ray_tune.free_workers import FreeWorkers
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
@@ -69,7 +69,7 @@ def pretrain_until_stopped(
     """Pretrain every unit until its rule has stopped on every target, and publish all to MLflow.
 
     Series that are complete or imported are not trained: their checkpoints are scored where they were not.
-    What fails is in `storage.failures` afterwards, and the others go on.
+    What fails is in `storage.failures` afterwards, and the others go on, as long as `FailureWatch` lets them.
 
     Args:
         units: Pretrainings of one study.
@@ -80,7 +80,7 @@ def pretrain_until_stopped(
         scheduler: One of Ray's, which may stop a trial before its rule does.
 
     Raises:
-        WorkFailedError: The storage takes nothing.
+        WorkFailedError: The storage takes nothing, or machines lack what every pretraining needs.
         KeyboardInterrupt: Ctrl-C; the same call goes on from there.
     """
     if storage.failures.retry:
@@ -166,11 +166,7 @@ def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
         found = trainer.fit()
     except ray.train.TrainingFailedError as error:
         found = error
-    try:
-        failed = failed_training(found, storage)
-    except WorkFailedError as error:
-        tune.report(failed_result(Failed(reason=str(error), details=""), by_storage=True))
-        return
+    failed = failed_training(found)
     if failed is not None:
         tune.report(failed_result(failed))
 
@@ -223,11 +219,11 @@ def _tune(
     def end(config: dict[str, Any], record: RunRecord) -> None:
         storage.failures.forget("pretraining", record.key)
 
-    def fail(config: dict[str, Any], failed: Failed, host: str) -> None:
-        unit = pending[config["pretraining"]["key"]]
-        storage.failures.mark("pretraining", unit.key, unit.name, host=host, **vars(failed))
+    def fail(config: dict[str, Any], failed: Failed) -> None:
+        record_failure(storage, pending[config["pretraining"]["key"]], failed)
 
-    without_storage = StopWithoutStorage()
+    watch = FailureWatch(storage, "pretrainings", len(pending))
+    after_failures = StopAfterFailures(watch)
     folder = storage.ray / "early-stopping" / datetime.now(UTC).strftime("early-stop-%Y%m%d-%H%M%S")
     tuner = tune.Tuner(
         tune.with_resources(trial, {"memory": DRIVER_MEMORY}),
@@ -244,9 +240,9 @@ def _tune(
         run_config=tune.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
-            stop=without_storage
+            stop=after_failures
             if scheduler is None
-            else CombinedStopper(without_storage, RobustnessStopper(make_rule, folder=str(folder / FOLDER))),
+            else CombinedStopper(after_failures, RobustnessStopper(make_rule, folder=str(folder / FOLDER))),
             callbacks=[FreeWorkers(), TrackTrials(record, tracker, end=end, fail=fail)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(
@@ -259,7 +255,6 @@ def _tune(
         ),
     )
     results = tuner.fit()
-    if without_storage.said is not None:
-        raise WorkFailedError(without_storage.said)
+    watch.check()
     if was_interrupted(results, len(pending)):
         raise KeyboardInterrupt

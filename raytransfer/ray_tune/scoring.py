@@ -1,20 +1,29 @@
 """Distributed scoring: Ray tasks, the target images once per node in the object store."""
 
+import socket
 import time
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
 import ray
-import torch
 
 from raytransfer.data import Images, load_target
 from raytransfer.files import Place, is_of_storage
 from raytransfer.models import load_encoder
-from raytransfer.ray_train.failed import RETRIES, failed_task, storage_failed
+from raytransfer.ray_train.failed import (
+    RETRIES,
+    Cause,
+    Failed,
+    FailureWatch,
+    failed_by,
+    record_failure,
+    storage_failed,
+)
 from raytransfer.results import ScoringUnit, Storage, patiently, scoring_row
 from raytransfer.terminal import SOON, progress, progress_bar
 from raytransfer.tracking import Tracker, scoring_record
+from raytransfer.training.devices import usable_device
 from raytransfer.training.live_scoring import share_of_sums
 from raytransfer.transferability import HingeSums
 from raytransfer.transferability.freed_memory import kept_freed_memory
@@ -25,8 +34,8 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
 
     Scores are of the target's training images, without their labels; every parameter choice is scored.
 
-    What fails is in `storage.failures` afterwards; the others are scored. A task whose process or host is
-    lost is begun again.
+    What fails is in `storage.failures` afterwards; the others are scored, as long as `FailureWatch` lets
+    them. A task whose process or host is lost is begun again.
 
     Args:
         units: Scorings; those in the ledger are not repeated, nor, unless asked for, those that failed.
@@ -34,7 +43,7 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
         tracker: Where runs are shown.
 
     Raises:
-        WorkFailedError: The storage takes nothing.
+        WorkFailedError: The storage takes nothing, or machines lack what every scoring needs.
     """
     chosen = storage.pending("robustness", [unit.key for unit in units])
     pending = [unit for unit in units if unit.key in chosen]
@@ -45,15 +54,23 @@ def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
             _publish(unit, storage, tracker, wait=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What one task found of a scoring, in how many seconds, on which host."""
+
+    sums: HingeSums
+    seconds: float
+    host: str
+
+
 @dataclass
 class _Scoring:
     """A scoring under way: what its finished tasks found."""
 
     unit: ScoringUnit
-    parts: dict[int, HingeSums] = field(default_factory=dict)  # by shard
-    seconds: float = 0.0
-    error: ray.exceptions.RayError | None = None
-    num_running: int = 0
+    num_running: int
+    parts: dict[int, _Part] = field(default_factory=dict)  # by shard
+    failed: Failed | None = None
     num_lost: int = 0
 
 
@@ -67,42 +84,54 @@ def _score(pending: list[ScoringUnit], storage: Storage, tracker: Tracker, *, nu
     datasets = dict.fromkeys(unit.dataset for unit in pending)
     images = {name: ray.put(load_target(name, pending[0].study.target).train_images) for name in datasets}
     scorings = [_Scoring(unit=unit, num_running=shards) for unit in pending]
+    watch = FailureWatch(storage, "scorings", len(pending))
 
     def begin(scoring: _Scoring, shard: int) -> ray.ObjectRef:
         return task.remote(scoring.unit, images[scoring.unit.dataset], storage.root, shard)
 
     running = {begin(scoring, shard): (scoring, shard) for scoring in scorings for shard in range(shards)}
+
+    def take(done: ray.ObjectRef) -> None:
+        scoring, shard = running.pop(done)
+        try:
+            found: _Part | Failed = ray.get(done)
+        except ray.exceptions.RayError as error:
+            found = failed_by(error)
+            scoring.num_lost += 1
+            lost = not isinstance(error, ray.exceptions.RayTaskError) and found.cause is not Cause.MACHINE
+            if lost and scoring.num_lost <= RETRIES and not watch.over:
+                running[begin(scoring, shard)] = scoring, shard
+                return
+        if isinstance(found, Failed):
+            scoring.failed = found
+        else:
+            scoring.parts[shard] = found
+        scoring.num_running -= 1
+        if scoring.num_running == 0:
+            bar.update()
+            _end(scoring, storage, tracker, watch)
+
     total = num_done + len(pending)
     with progress_bar(total, initial=num_done, title="scoring", unit="ckpt") as bar:
-        while running:
+        while running and not watch.over:
             (done,), _ = ray.wait(list(running), num_returns=1)
-            scoring, shard = running.pop(done)
-            try:
-                scoring.parts[shard], seconds = ray.get(done)
-            except ray.exceptions.RayError as error:
-                scoring.num_lost += 1
-                if not isinstance(error, ray.exceptions.RayTaskError) and scoring.num_lost <= RETRIES:
-                    running[begin(scoring, shard)] = scoring, shard
-                    continue
-                scoring.error = error
-            else:
-                scoring.seconds += seconds
-            scoring.num_running -= 1
-            if scoring.num_running == 0:
-                bar.update()
-                _end(scoring, storage, tracker)
+            take(done)
+        if running and not watch.without_storage:  # what has ended meanwhile is kept
+            for done in ray.wait(list(running), num_returns=len(running), timeout=0)[0]:
+                take(done)
+    for left in running:
+        ray.cancel(left)
+    watch.check()
 
 
-def _end(scoring: _Scoring, storage: Storage, tracker: Tracker) -> None:
-    """Write what a scoring found, or mark it as failed, and publish it."""
-    unit = scoring.unit
-    if scoring.error is not None:
-        cause = getattr(scoring.error, "cause", scoring.error)
-        if is_of_storage(cause):
-            raise storage_failed(storage, cause) from scoring.error
-        failed = failed_task(scoring.error)
-        storage.failures.mark("robustness", unit.key, unit.name, **vars(failed))
-        tracker.fail(scoring_record(unit, {"scores": []}), failed.reason)
+def _end(scoring: _Scoring, storage: Storage, tracker: Tracker, watch: FailureWatch) -> None:
+    """Write what a scoring found, or that it failed, and publish it."""
+    unit, failed = scoring.unit, scoring.failed
+    if failed is not None:
+        watch.add(failed)
+        if failed.cause is not Cause.STORAGE:
+            record_failure(storage, unit, failed)
+            tracker.fail(scoring_record(unit, {"scores": []}), failed.reason)
         return
     try:
         patiently(lambda: _write(scoring, storage), seconds=unit.study.resources.storage_patience)
@@ -110,16 +139,18 @@ def _end(scoring: _Scoring, storage: Storage, tracker: Tracker) -> None:
         if is_of_storage(error):
             raise storage_failed(storage, error) from error
         raise
+    for part in scoring.parts.values():
+        watch.succeeded(part.host)
     storage.failures.forget("robustness", unit.key)
     _publish(unit, storage, tracker)
 
 
 def _write(scoring: _Scoring, storage: Storage) -> None:
     """Put a scoring whose parts are all there into the ledger."""
-    unit = scoring.unit
     parts = [scoring.parts[shard] for shard in sorted(scoring.parts)]  # the order of a sum changes its digits
-    scores = reduce(add, parts).scores()
-    storage.ledger.append("robustness", scoring_row(unit, scores, seconds=scoring.seconds))
+    scores = reduce(add, (part.sums for part in parts)).scores()
+    seconds = sum(part.seconds for part in parts)
+    storage.ledger.append("robustness", scoring_row(scoring.unit, scores, seconds=seconds))
 
 
 def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker, *, wait: bool = False) -> None:
@@ -127,19 +158,28 @@ def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker, *, wait: boo
     tracker.publish(scoring_record(unit, row), wait=wait)
 
 
-def _score_shard(unit: ScoringUnit, images: Images, root: Place, shard: int) -> tuple[HingeSums, float]:
-    """Return a shard's part of a scoring and the seconds it took (runs in a Ray task)."""
+def _score_shard(unit: ScoringUnit, images: Images, root: Place, shard: int) -> _Part | Failed:
+    """Return a shard's part of a scoring, or how it failed (runs in a Ray task)."""
+    try:
+        return _sums(unit, images, Storage(root), shard)
+    except Exception as error:  # found out about where it was raised
+        return failed_by(error)
+
+
+def _sums(unit: ScoringUnit, images: Images, storage: Storage, shard: int) -> _Part:
     started = time.monotonic()
-    config = unit.study.robustness
-    encoder, _ = load_encoder(Storage(root).series(unit.encoder, unit.scheme).path(unit.epoch))
+    config, gpus = unit.study.robustness, unit.study.resources.gpus_per_trial
+    device = usable_device(gpus, f"resources.gpus_per_trial={gpus:g}")
+    path = storage.series(unit.encoder, unit.scheme).path(unit.epoch)
+    encoder, _ = load_encoder(path, sha256=unit.encoder_sha256)
     with kept_freed_memory():
         sums = share_of_sums(
             encoder,
             images,
             config,
             precision=unit.precision,
-            device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
+            device=device,
             shard=shard,
             num_shards=config.num_workers,
         )
-    return sums, time.monotonic() - started
+    return _Part(sums=sums, seconds=time.monotonic() - started, host=socket.gethostname())

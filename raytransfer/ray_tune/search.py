@@ -8,7 +8,6 @@ which keeps more devices busy than several workers per pretraining would.
 import logging
 import math
 import os
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +19,6 @@ os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger a
 
 import optuna
 import ray
-import torch
 from optuna.trial import TrialState
 from ray import tune
 from ray.tune.experiment import Trial
@@ -29,16 +27,18 @@ from ray.tune.search.optuna import OptunaSearch
 
 from raytransfer.config import digest, reason
 from raytransfer.data import ClassificationData, Images, load_source, load_target
-from raytransfer.files import Place, delete, is_damage, is_of_storage, write_whole
+from raytransfer.files import Place, delete, is_damage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
-from raytransfer.ray_train.failed import RETRIES, Failed, storage_failed
-from raytransfer.ray_tune.failed_trials import FAILED, STORAGE, StopWithoutStorage, failed_result
+from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, failed_by, record_failure
+from raytransfer.ray_train.interface import GPU_SETTING
+from raytransfer.ray_tune.failed_trials import FAILED, StopAfterFailures, failed_result, read_failed
 from raytransfer.ray_tune.live_pretraining import recorded_reports, targets_in_store
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
 from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage
 from raytransfer.tracking import RunRecord, Tracker, downstream_record
+from raytransfer.training.devices import usable_device
 from raytransfer.training.pretraining import Pretraining
 
 INTERRUPTED = "interrupted"
@@ -111,16 +111,18 @@ def _apart(storage: Storage, unit: PretrainingUnit) -> Storage:
 class _Optuna(OptunaSearch):
     """Optuna, told also of those failures that are a trial's last result.
 
-    One that only the storage failed stays open there: the next search tries it again.
+    One that did not fail by its own doing stays open there: the next search tries it again.
     """
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell Optuna how a trial ended."""
-        last = result or {}
-        if not last.get(STORAGE):
-            super().on_trial_complete(trial_id, result, error or FAILED in last)
+        failed = read_failed(result or {})
+        if failed is None:
+            super().on_trial_complete(trial_id, result, error)
+        elif failed.lasting:  # without its result, whose NaN Optuna would not take: the trial would stay open
+            super().on_trial_complete(trial_id, error=True)
 
 
 def _search_trial(config: dict[str, float], job: Mapping[str, Any]) -> None:
@@ -134,8 +136,7 @@ def _search_trial(config: dict[str, float], job: Mapping[str, Any]) -> None:
     try:
         _run(config, job)
     except Exception as error:
-        failed = Failed(reason=reason(error), details=traceback.format_exc())
-        tune.report({**failed_result(failed, by_storage=is_of_storage(error)), job["objective"]: math.nan})
+        tune.report({**failed_result(failed_by(error)), job["objective"]: math.nan})
 
 
 def _run(config: dict[str, float], job: Mapping[str, Any]) -> None:
@@ -168,12 +169,13 @@ def _pretrain(
         tune.report(metrics)
 
     resources = unit.study.resources
+    device = usable_device(resources.of_worker.get("GPU", 0), GPU_SETTING)
     training = Pretraining(
         unit.encoder,
         unit.scheme,
         unit.recipe,
         data,
-        device="cuda" if resources.gpu_pretraining and torch.cuda.is_available() else "cpu",
+        device=device,
         loader_workers=resources.loader_workers,
     )
     state = _intact_state(kept)
@@ -229,7 +231,8 @@ def search(
         All trials, the best first, those that failed last.
 
     Raises:
-        WorkFailedError: The storage takes nothing.
+        WorkFailedError: The storage takes nothing, or machines lack what trials need; downstream trials that
+            ran then have come to their end.
         KeyboardInterrupt: Ctrl-C; the same call goes on from there.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -288,13 +291,20 @@ def _tune(
         if isinstance(unit, PretrainingUnit):
             with suppress(OSError):  # only what it could go on from
                 delete(_apart(storage, unit).pretraining_run(unit.key))
+        storage.failures.forget(unit.kind, unit.key)
         last, whole = max(record.epochs, default=0), _epochs(unit)
         if last >= whole:
             tracker.publish(record)
         else:
             tracker.stop(record, f"search for {objective}: stopped at epoch {last} of {whole}")
 
-    without_storage = StopWithoutStorage()
+    def fail(config: dict[str, Any], failed: Failed) -> None:
+        if not failed.lasting:  # else it is in the table
+            unit = with_settings(base, config)
+            record_failure(storage, unit, failed)
+            _log.warning("%s failed: %s", unit.key, failed.reason)
+
+    watch = FailureWatch(storage, "trials", trials)
     database, name, finished = optuna_study
     tuner = tune.Tuner(
         tune.with_resources(
@@ -313,8 +323,8 @@ def _tune(
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("search-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "search"),
-            stop=without_storage,
-            callbacks=[TrackTrials(record, tracker, end=end)],
+            stop=StopAfterFailures(watch, finish=isinstance(base, DownstreamUnit)),
+            callbacks=[TrackTrials(record, tracker, end=end, fail=fail)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(
                 trials,
@@ -326,8 +336,7 @@ def _tune(
         ),
     )
     results = tuner.fit()
-    if without_storage.said is not None:
-        raise storage_failed(storage, without_storage.said)
+    watch.check()
     if was_interrupted(results, trials):
         raise KeyboardInterrupt
 

@@ -1,13 +1,14 @@
 """Tune's trials as MLflow runs, epoch by epoch; the driver is the only writer."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial
 
-from raytransfer.ray_train.failed import Failed
+from raytransfer.ray_train.failed import Cause, Failed
 from raytransfer.ray_tune.failed_trials import FAILED, lost_trial, read_failed
 from raytransfer.results import METRIC, PretrainingUnit, Storage
 from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record
@@ -23,7 +24,7 @@ class TrackTrials(tune.Callback):
         record: See `Record`.
         tracker: Where runs are shown.
         end: Ends the run of a trial that has ended, of its config and its record; by default nobody does.
-        fail: Told of a trial that failed: its config, why, and its host; by default nobody is.
+        fail: Told of a trial that failed, but not for the storage: its config and why; by default nobody is.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class TrackTrials(tune.Callback):
         tracker: Tracker,
         *,
         end: Callable[[dict[str, Any], RunRecord], None] = lambda config, record: None,
-        fail: Callable[[dict[str, Any], Failed, str], None] = lambda config, failed, host: None,
+        fail: Callable[[dict[str, Any], Failed], None] = lambda config, failed: None,
     ) -> None:
         self._record, self._tracker, self._end, self._fail = record, tracker, end, fail
         self._history: dict[str, list[dict[str, Any]]] = {}
@@ -51,18 +52,19 @@ class TrackTrials(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """End the run."""
         failed = read_failed(trial.last_result)
-        if failed is not None:
-            self._say(trial, failed)
-        elif FAILED not in trial.last_result:
+        if failed is None:
             self._end(trial.config, self._of(trial))
+        elif failed.cause is not Cause.STORAGE:
+            self._say(trial, failed)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say why a trial failed."""
         # `get_error()` has it only once it is synchronised
-        self._say(trial, lost_trial(Path(trial.error_file).read_text()))
+        failed = lost_trial(Path(trial.error_file).read_text())
+        self._say(trial, replace(failed, host=(trial.last_result or {}).get("hostname", "?")))
 
     def _say(self, trial: Trial, failed: Failed) -> None:
-        self._fail(trial.config, failed, (trial.last_result or {}).get("hostname", "?"))
+        self._fail(trial.config, failed)
         self._tracker.fail(self._of(trial), failed.reason)
 
 

@@ -1,21 +1,18 @@
 """One downstream trial as a Tune class Trainable, so that actors are reused from trial to trial."""
 
 import time
-import traceback
 from functools import partial
 from typing import Any
 
 import numpy as np
 import ray
-import torch
 from ray import tune
 
-from raytransfer.config import reason
 from raytransfer.data import SegmentationData
-from raytransfer.files import Place, is_of_storage, write_json, write_whole
+from raytransfer.files import Place, write_json, write_whole
 from raytransfer.metrics import METRICS
 from raytransfer.models import load_encoder, save_trained
-from raytransfer.ray_train.failed import Failed
+from raytransfer.ray_train.failed import failed_by
 from raytransfer.ray_tune.failed_trials import failed_result
 from raytransfer.results import (
     DownstreamUnit,
@@ -26,6 +23,7 @@ from raytransfer.results import (
     patiently,
     result_row,
 )
+from raytransfer.training.devices import usable_device
 from raytransfer.training.downstream import DownstreamTraining
 from raytransfer.training.gpu_metrics import gpu_metrics
 from raytransfer.training.learning_curves import draw_learning_curves
@@ -44,7 +42,8 @@ class TrialRun:
 
     Raises:
         CorruptCheckpointError: The encoder cannot be read.
-        RuntimeError: The encoder is not the one the unit names.
+        ReplacedCheckpointError: The encoder is not the one the unit names.
+        UnusableGpuError: It asks for a GPU, and torch can use none here.
     """
 
     def __init__(self, unit: DownstreamUnit, data: SegmentationData, storage: Storage) -> None:
@@ -52,10 +51,10 @@ class TrialRun:
         self._started = time.monotonic()
         self._history: list[dict[str, Any]] = []
         trained = unit.configuration
+        gpus = unit.study.resources.gpus_per_trial
+        device = usable_device(gpus, f"resources.gpus_per_trial={gpus:g}")
         path = storage.series(unit.encoder, trained.scheme).path(trained.epoch)
-        encoder, meta = load_encoder(path)
-        if meta["encoder_sha256"] != unit.encoder_sha256:
-            raise RuntimeError(f"checkpoint {path} changed while the grid ran")
+        encoder, _ = load_encoder(path, sha256=unit.encoder_sha256)
         self._training = DownstreamTraining(
             trained.model,
             encoder,
@@ -63,7 +62,7 @@ class TrialRun:
             data,
             frozen=trained.mode == "decoder-only",
             seed=unit.seed,
-            device="cuda" if unit.study.resources.gpus_per_trial and torch.cuda.is_available() else "cpu",
+            device=device,
         )
 
     def step(self) -> dict[str, Any]:
@@ -166,5 +165,4 @@ class DownstreamTrial(tune.Trainable):
             return self._trial_run.step()
         except Exception as error:
             self._trial_run = None  # its memory is for the next trial
-            failed = Failed(reason=reason(error), details=traceback.format_exc())
-            return failed_result(failed, by_storage=is_of_storage(error))
+            return failed_result(failed_by(error))

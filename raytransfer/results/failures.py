@@ -1,8 +1,9 @@
 """Durable marks of failed work: what failed by its own doing is left out until somebody asks for it again.
 
 A mark is a small file beside the ledger, written under a temporary name and renamed. Only what would fail
-again gets one: NaN, an error in the code, memory that ran out. A full storage, lost processes and hosts, and
-Ctrl-C leave no mark: the next command tries that work again.
+again gets one: NaN, an error in the code, memory that ran out. A full storage, lost processes and hosts, what
+is wrong with a machine (a file, a package or a GPU that it lacks), and Ctrl-C leave no mark: the next command
+tries that work again.
 """
 
 import json

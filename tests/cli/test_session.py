@@ -4,11 +4,9 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
-from ray.exceptions import RayTaskError, WorkerCrashedError
 
 from raytransfer.cli import Session
 from raytransfer.config import StudyConfig, WorkFailedError
-from raytransfer.ray_train.failed import failed_task
 from raytransfer.results import Storage
 
 REASON = "ValueError: {'a': 1} and {} are no numbers"
@@ -33,8 +31,3 @@ def test_what_others_need_is_an_error(tmp_path: Path, kind: str, work: str) -> N
     with pytest.raises(WorkFailedError) as raised:
         _finish(storage, kind)
     assert str(raised.value).startswith(f"{work} unet failed: {REASON} (")
-
-
-def test_lost_processes_are_tried_again_by_the_next_command() -> None:
-    assert not failed_task(WorkerCrashedError()).lasting
-    assert failed_task(RayTaskError("f", "trace", ValueError("x"))).lasting

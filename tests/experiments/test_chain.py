@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import socket
 from pathlib import Path
 
 import mlflow
@@ -174,6 +175,33 @@ def test_a_failed_pretraining_is_one_line(run, tmp_path: Path, runs) -> None:
         "FAILED",
         True,
     )
+
+
+def test_a_gpu_that_torch_cannot_use_ends_the_command(
+    run, tmp_path: Path, runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster that says that it has a GPU."""
+    if torch.cuda.is_available():
+        pytest.skip("torch has a GPU here")
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", '{"GPU": 1}')
+    done = run(
+        "grid", tmp_path, "--set", "models=unet-micro", "--set", "pretraining.num_workers=1",
+        "--set", "resources.gpu_pretraining=true",
+    )  # fmt: skip
+    assert done.code == 1, done.err
+    assert done.error.startswith(
+        "error: 1 pretraining failed for what is wrong with the machine, not with the work: "
+        f"UnusableGpuError: {socket.gethostname()}: torch can use no GPU there, but "
+        "resources.gpu_pretraining=true asks for one (Found no NVIDIA driver on your system."
+    )
+    assert "the same command goes on" in done.error
+    assert "Traceback" not in done.err
+    assert [path.suffix for path in tmp_path.glob("failed/*/*")] == [".txt"], "the whole error, and no mark"
+    assert not list(tmp_path.glob("results/*/*"))
+    (failed,) = runs(tmp_path, "pretraining")
+    assert failed.info.status == "FAILED"
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    assert client.get_run(failed.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
 
 
 def test_failed_trials_are_named_and_cost_nothing_else(smoke, run, runs, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from raytransfer.models import (
     CheckpointSeries,
     CorruptCheckpointError,
+    ReplacedCheckpointError,
     create_encoder,
     load_encoder,
     save_encoder,
@@ -63,6 +65,27 @@ def test_damage_is_found_and_named(tmp_path: Path, file: str, damage) -> None:
     with pytest.raises(CorruptCheckpointError, match="to rebuild the series, delete"):
         series.read_metas()
     load_encoder(series.path(0))
+
+
+def test_weights_that_are_not_those_asked_for_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "epoch_0001"
+    asked = save_encoder(path, create_encoder("unet-micro"), {})
+    assert load_encoder(path, sha256=asked)[1]["encoder_sha256"] == asked
+    there = save_encoder(path, create_encoder("unet-micro"), {})
+    said = f"{path} was replaced while the command ran: its SHA-256 is {there[:12]}..., not {asked[:12]}..."
+    with pytest.raises(ReplacedCheckpointError, match=re.escape(said)) as raised:
+        load_encoder(path, sha256=asked)
+    assert "run the same command again" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_beside_the_meta_data_of_others_are_corrupt(tmp_path: Path) -> None:
+    """Whoever names the SHA-256 of the meta data does not get the weights either."""
+    shas = [save_encoder(tmp_path / name, create_encoder("unet-micro"), {}) for name in ("a", "b")]
+    (tmp_path / "a/encoder.safetensors").write_bytes((tmp_path / "b/encoder.safetensors").read_bytes())
+    for sha256 in (None, shas[0]):
+        with pytest.raises(CorruptCheckpointError, match=f"is {shas[1][:12]}..., not {shas[0][:12]}"):
+            load_encoder(tmp_path / "a", sha256=sha256)
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:

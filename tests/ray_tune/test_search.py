@@ -1,11 +1,15 @@
 """What a search varies, and what becomes of a study that was interrupted; without a cluster."""
 
+import math
+
 import optuna
 import pytest
 from optuna.trial import TrialState
 
 from raytransfer.config import StudyConfig
-from raytransfer.ray_tune.search import _resumed, with_settings
+from raytransfer.ray_train.failed import Cause, Failed
+from raytransfer.ray_tune.failed_trials import failed_result
+from raytransfer.ray_tune.search import _Optuna, _resumed, with_settings
 from raytransfer.results import Configuration, DownstreamUnit, PretrainingUnit
 
 SETTINGS = {"learning_rate": 0.01, "weight_decay": 0.2, "augmentation": 0.5}
@@ -44,3 +48,21 @@ def test_what_was_interrupted_is_tried_again_with_the_same_settings() -> None:
     study.tell(again, 0.7)
     assert _resumed(study) == 3
     assert study.best_value == pytest.approx(0.7)
+
+
+def test_what_did_not_fail_by_its_own_doing_stays_open() -> None:
+    searcher = _Optuna(
+        space={"x": optuna.distributions.FloatDistribution(0, 1)}, metric="test/dice", mode="max"
+    )
+    for cause in Cause:
+        searcher.suggest(cause)
+        failed = Failed(reason="x", details="", cause=cause)
+        searcher.on_trial_complete(cause, {**failed_result(failed), "test/dice": math.nan})
+    searcher.suggest("done")
+    searcher.on_trial_complete("done", {"test/dice": 0.5, "done": True})
+    states = {
+        name: trial.state for name, trial in zip([*Cause, "done"], searcher._ot_study.trials, strict=True)
+    }
+    assert states == {
+        **dict.fromkeys(Cause, TrialState.RUNNING), Cause.OWN: TrialState.FAIL, "done": TrialState.COMPLETE,
+    }  # fmt: skip

@@ -1,10 +1,26 @@
+"""Trials and scorings in this process, without Ray."""
+
 from pathlib import Path
 from typing import Any
 
-from raytransfer.config import StudyConfig
+import pytest
+
+from raytransfer.config import StudyConfig, TargetConfig
+from raytransfer.data import load_target
 from raytransfer.metrics import METRICS
-from raytransfer.ray_tune.trial import DownstreamTrial
-from raytransfer.results import Storage, configurations, downstream_units, result_row
+from raytransfer.models import create_encoder, save_encoder
+from raytransfer.ray_train.failed import Cause, Failed, failed_by
+from raytransfer.ray_tune.scoring import _score_shard
+from raytransfer.ray_tune.trial import DownstreamTrial, TrialRun
+from raytransfer.results import (
+    DownstreamUnit,
+    ScoringUnit,
+    Storage,
+    configurations,
+    downstream_units,
+    result_row,
+    scoring_units,
+)
 
 
 def test_a_finished_trial_that_is_begun_again_gives_its_result(tmp_path: Path) -> None:
@@ -31,3 +47,30 @@ def test_a_finished_trial_that_is_begun_again_gives_its_result(tmp_path: Path) -
     assert {name: result[name] for name in ("epoch", "done", "test/dice")} == {
         "epoch": 2, "done": True, "test/dice": 0.25,
     }  # fmt: skip
+
+
+@pytest.fixture
+def replaced(tmp_path: Path) -> tuple[Storage, DownstreamUnit, ScoringUnit, str]:
+    """A storage, units of an encoder that was replaced there, and the SHA-256 that is there."""
+    storage, study = Storage(tmp_path), StudyConfig(target=TargetConfig(image_size=32, slice_step=10))
+    path = storage.series("unet-micro", "simple").path(0)
+    encoders = {("unet-micro", "simple"): {0: save_encoder(path, create_encoder("unet-micro"), {"epoch": 0})}}
+    there = save_encoder(path, create_encoder("unet-micro"), {"epoch": 0})
+    (trial, *_) = downstream_units(study, [next(configurations(study))], encoders)
+    (scoring,) = scoring_units(study, encoders)
+    return storage, trial, scoring, there
+
+
+def test_neither_trial_nor_scoring_takes_other_weights_than_its_units(replaced, tmp_path: Path) -> None:
+    storage, trial, scoring, there = replaced
+    data = load_target("mni152", trial.study.target)
+    scored = _score_shard(scoring, data.train_images, tmp_path, 0)
+    try:
+        TrialRun(trial, data, storage)
+    except Exception as error:
+        trained = failed_by(error)
+    for failed in (scored, trained):
+        assert isinstance(failed, Failed)
+        assert failed.cause is Cause.PASSING, "the same command goes on with the new weights"
+        assert failed.reason.startswith("raytransfer.models.checkpoints.ReplacedCheckpointError: checkpoint ")
+        assert f"is {there[:12]}..., not {trial.encoder_sha256[:12]}..." in failed.reason
