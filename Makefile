@@ -14,10 +14,10 @@ demo: install  ## the whole job on embedded data: pretrain, score, grid, table
 	$(PY) experiments/grid.py --preset demo
 
 test: install
-	$(PY) -m pytest
+	@bash tests/run.sh
 
 test-cluster: install  ## faults, and a cluster of hosts on this machine; needs root, iproute2, openssh-server, rsync
-	$(PY) -m pytest -m faults tests/cluster
+	$(PY) -m pytest -m faults tests/cluster tests/experiments
 	$(PY) -m pytest -m lab tests/cluster
 
 lint: install

@@ -133,6 +133,11 @@ def test_a_folder_of_images_and_an_imagenet_tree_went_all_the_way(workplace: Wor
     assert {(row["epoch"], row["mode"]) for row in trained} == {
         (epoch, mode) for epoch in (0, 1, 2) for mode in ("full", "decoder-only")
     }
+    others = [Ledger(path) for path in workplace.folder.glob("runs/*/results")]
+    networks = [row for other in others for row in other.read("downstream").to_pylist()]
+    assert {("smp/fpn", "timm/resnet18", "advanced", dataset) for dataset in ("acdc", "polyps")} <= {
+        (row["model"], row["encoder"], row["scheme"], row["dataset"]) for row in networks
+    }
     page = (workplace.folder / "report/report.html").read_text()
     assert "polyps" in page
     assert "Nothing: every cell of the study" in page
