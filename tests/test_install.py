@@ -17,6 +17,7 @@ case "$*" in
     "-m venv --clear .venv")
         rm -rf .venv; mkdir -p .venv/bin .venv/lib/python$version; cp "$0" .venv/bin/python ;;
     "-m pip install"*) echo "$version $*" >> installed; cat pip_says; exit "$(cat pip_exits)" ;;
+    "experiments/grid.py --preset demo") echo the answer ;;
     *) exit 99 ;;
 esac
 """
@@ -56,9 +57,9 @@ class Checkout:
         file.chmod(0o755)
         return file
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess:
+    def make(self, *arguments: str, target: str = "install") -> subprocess.CompletedProcess:
         return subprocess.run(
-            ["make", "install", *arguments], cwd=self.folder, capture_output=True, text=True,
+            ["make", target, *arguments], cwd=self.folder, capture_output=True, text=True,
             env={"PATH": str(self.machine), "HOME": os.environ.get("HOME", "/")},
         )  # fmt: skip
 
@@ -189,3 +190,14 @@ def test_of_what_pip_says_one_sees_what_one_waits_for(checkout: Checkout) -> Non
         "writing 3 packages",
     ]
     assert (checkout.folder / ".venv/install.log").read_text() == retrying + PIP
+
+
+def test_the_demo_says_what_it_does_from_the_first_line_on(checkout: Checkout) -> None:
+    checkout.python("python3.12", "3.12")
+    done = checkout.make(target="demo")
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0].startswith("making .venv with python3.12")
+    assert said[-3].startswith("some seven minutes on two CPU cores")
+    assert said[-2:] == [".venv/bin/python experiments/grid.py --preset demo", "the answer"]
+    assert checkout.make(target="demo").stdout.splitlines() == said[-3:]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from command_lines import CommandLine, command_lines, of_markdown, of_script
+from mlflow import MlflowClient
 from workplace import Workplace
 
-from raytransfer.results import Ledger
+from raytransfer.results import Ledger, Storage
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -120,6 +121,27 @@ def test_a_command_line_runs_as_it_stands(workplace: Workplace, line: CommandLin
     said = "\n".join(text for text in done.err.splitlines() if text.startswith("error: "))
     assert (done.code, said) == (2 if line.output.startswith("error: ") else 0, line.output), done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.cluster
+def test_the_search_ended_with_a_table_and_left_the_study_alone(workplace: Workplace) -> None:
+    first = "python experiments/search.py --preset demo"
+    done, *again = (workplace.said[line] for line in (first, f"{first} --trials 8") if line in workplace.said)
+    assert [of.out for of in again] == [done.out] * len(again), "it tries eight where nobody says how many"
+    rows = [line.split() for line in done.out.splitlines() if "unet-micro-simple-" in line]
+    assert len(rows) == 8
+    assert ["2", "of", "2"] in [row[4:7] for row in rows], "one is not stopped"
+    assert [float(row[0]) for row in rows] == sorted((float(row[0]) for row in rows), reverse=True)
+    keys, storage = {row[-1] for row in rows}, Storage(workplace.folder / "runs/demo")
+    trained = {row["pretraining"] for row in storage.ledger.read("pretraining").to_pylist()}
+    assert keys < trained
+    assert len(trained - keys) == 1, "the study's own"
+    assert storage.series("unet-micro", "simple").epochs() == [0, 1, 2]
+    client = MlflowClient(f"sqlite:///{storage.root}/mlflow.db")
+    shown = client.search_runs([client.get_experiment_by_name("raytransfer-pretraining").experiment_id])
+    ended = {run.data.tags.get("raytransfer.key"): run.info.status for run in shown}
+    assert keys < set(ended)
+    assert {ended[key] for key in keys} <= {"FINISHED", "KILLED"}
 
 
 @pytest.mark.cluster

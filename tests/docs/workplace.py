@@ -72,6 +72,10 @@ class Workplace:
         project: The checkout.
         folder: An empty folder.
         published: Folder of the thesis's published tables.
+
+    Attributes:
+        folder: The folder.
+        said: Each command that was run -> how it ended.
     """
 
     def __init__(self, project: Path, folder: Path, published: Path) -> None:
@@ -83,6 +87,7 @@ class Workplace:
         generated_trees.acdc(folder / "ACDC")
         imagenet(folder / "data/imagenet")
         public_encoder(folder / "downloads/unet_simple_pretraining_checkpoint_epoch_300.pt")
+        self.said: dict[str, Done] = {}
         self._environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(project)}
         self._forks = multiprocessing.get_context("forkserver")
         self._forks.set_forkserver_preload(list(LIBRARIES))
@@ -107,4 +112,5 @@ class Workplace:
         finally:
             if process.is_alive():
                 os.killpg(process.pid, signal.SIGKILL)
-        return Done(process.exitcode, out, err, time.monotonic() - began)
+        self.said[line] = Done(process.exitcode, out, err, time.monotonic() - began)
+        return self.said[line]
