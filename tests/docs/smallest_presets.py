@@ -18,10 +18,11 @@ from raytransfer.config import (
 
 
 def demo() -> StudyConfig:
-    """One encoder, two epochs, one seed, and a process at a time."""
+    """One encoder, two epochs, one mode, one seed, and a process at a time."""
     return StudyConfig(
         models=("unet-micro",),
         datasets=("polyps",),
+        modes=("decoder-only",),
         seeds=(0,),
         source=SourceConfig(name="imagenet", root="data/imagenet"),
         target=TargetConfig(slice_step=10),

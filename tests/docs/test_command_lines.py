@@ -152,9 +152,7 @@ def test_a_folder_of_images_and_an_imagenet_tree_went_all_the_way(workplace: Wor
     scored, trained = (ledger.read(kind).to_pylist() for kind in ("robustness", "downstream"))
     assert {row["dataset"] for row in [*scored, *trained]} == {"polyps"}
     assert {row["epoch"] for row in scored} == {0, 1, 2}
-    assert {(row["epoch"], row["mode"]) for row in trained} == {
-        (epoch, mode) for epoch in (0, 1, 2) for mode in ("full", "decoder-only")
-    }
+    assert {row["epoch"] for row in trained} == {0, 1, 2}
     others = [Ledger(path) for path in workplace.folder.glob("runs/*/results")]
     networks = [row for other in others for row in other.read("downstream").to_pylist()]
     assert {("smp/fpn", "timm/resnet18", "advanced", dataset) for dataset in ("acdc", "polyps")} <= {
