@@ -36,7 +36,7 @@ def install(host: Host) -> None:
             script = folder / "bin" / command.name
             script.write_text(SCRIPT.format(module=command.module, function=command.attr))
             script.chmod(0o755)
-    (folder / ".installed").touch()
+    (folder / ".installed").write_text(f"{sys.version_info[0]}.{sys.version_info[1]}\n")
 
 
 def derive(shipped: str, *, key: Path, head: Host, workers: list[Host]) -> str:

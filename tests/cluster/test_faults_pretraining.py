@@ -38,6 +38,24 @@ def test_a_worker_killed_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
     check_pretraining(tmp_path)
 
 
+def test_an_interrupted_command_goes_on_from_its_last_epoch(tmp_path: Path) -> None:
+    undisturbed()
+    command = Command("pretrain", tmp_path, *SMALL)
+    command.wait_for(lambda: len(written(tmp_path, "pretraining")) >= 3)
+    command.process.send_signal(signal.SIGINT)
+    done = command.end(60)
+    assert done.code == 130
+    assert done.err.splitlines()[-1].startswith("interrupted: what was finished is kept")
+    assert "Traceback" not in done.err
+    before = written(tmp_path, "pretraining")
+    assert 3 <= len(before) < EPOCHS
+    done = run("pretrain", tmp_path, *SMALL)
+    assert done.code == 0, done.err
+    now = written(tmp_path, "pretraining")
+    assert len([path for path, at in before.items() if now[path] != at]) <= 1
+    check_pretraining(tmp_path)
+
+
 def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(tmp_path: Path) -> None:
     storage = tmp_path / "storage"
     with nodes(9380) as cluster:

@@ -76,7 +76,9 @@ def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> No
     options = (*SMALL, "--set", "modes=full", "--set", "downstream.learning_rate=1e30")
     done = run("grid", tmp_path, *options)
     assert done.code == 1
+    assert done.err.count("failed: unet-micro mni152 simple epoch ") == 3
     assert done.err.count("FloatingPointError: downstream loss is") == 3
+    assert "Traceback" not in done.err
     marks = _marks(tmp_path, "downstream")
     assert len(marks) == 3
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
@@ -84,6 +86,7 @@ def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> No
     for found in client.search_runs([experiment.experiment_id], "tags.`raytransfer.key` != ''"):
         assert found.info.status == "FAILED"
         assert "FloatingPointError" in found.data.tags["raytransfer.failure"]
+    assert client.get_run(found.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
     for mark in marks.values():
         assert mark["host"]
         assert mark["failed_at"].startswith("20")
@@ -107,6 +110,9 @@ def test_a_pretraining_that_failed_is_left_out_and_the_others_are_trained(tmp_pa
     done = run("pretrain", tmp_path, *options, "--set", "pretraining.learning_rate=1e30")
     assert done.code == 1
     assert done.error.count("FloatingPointError: pretraining loss is") == 2, "both were tried"
+    assert "Traceback" not in done.err
+    assert "Traceback" in Path(done.error.rpartition("(")[2].rstrip(")")).read_text()
+    assert {status for status, _ in shown(tmp_path, "pretraining", "val/top1").values()} == {"FAILED"}
     keys = list(_marks(tmp_path, "pretraining"))
     assert len(keys) == 2
     done = run("pretrain", tmp_path, *options, "--set", "pretraining.learning_rate=1e30")

@@ -1,10 +1,13 @@
 """Experiments run as a person runs them: as scripts, each in its own process."""
 
+import json
+import os
 import runpy
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -45,10 +48,15 @@ def script(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
 
 @pytest.fixture(scope="session")
 def smoke(run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
-    """The whole chain, once."""
-    storage = tmp_path_factory.mktemp("smoke")
+    """The whole chain, once: for all test sessions to which RAYTRANSFER_SMOKE names the same folder."""
+    kept = os.environ.get("RAYTRANSFER_SMOKE")
+    storage = Path(kept) if kept else tmp_path_factory.mktemp("smoke")
+    said = storage.with_name(f"{storage.name}.json")
+    if said.exists():
+        return storage, Done(**json.loads(said.read_text()))
     done = run("grid", storage)
     assert done.code == 0, done.err
+    said.write_text(json.dumps(asdict(done)))
     return storage, done
 
 

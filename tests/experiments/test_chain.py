@@ -20,6 +20,7 @@ COUNTS = {"pretraining": 2 * 8, "robustness": 2 * 3, "downstream": 2 * 3 * 2}
 RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
 
 
+@pytest.mark.alone
 def test_the_chain_ends_in_time_with_an_answer(smoke) -> None:
     storage, done = smoke
     assert done.seconds < 120
@@ -63,15 +64,16 @@ def test_workers_that_share_a_scoring_find_the_same(smoke, run, tmp_path: Path) 
         shutil.copytree(storage / folder, tmp_path / folder)
     done = run(
         "robustness", tmp_path, "--set", "robustness.num_workers=3", "--set", "robustness.batch_size=7",
+        "--set", "models=unet-micro",
     )  # fmt: skip
     assert done.code == 0, done.err
     expected, found = (
         {row["key"]: row["scores"] for row in Ledger(root / "results").read("robustness").to_pylist()}
         for root in (storage, tmp_path)
     )
-    assert expected.keys() == found.keys()
-    for key, scores in expected.items():
-        for a, b in zip(scores, found[key], strict=True):
+    assert len(found) == COUNTS["robustness"] / 2
+    for key, scores in found.items():
+        for a, b in zip(scores, expected[key], strict=True):
             assert a == pytest.approx(b, abs=1e-6)
 
 
@@ -147,6 +149,7 @@ def test_the_series_says_what_it_is(smoke) -> None:
     assert config["versions"]["torch"]
 
 
+@pytest.mark.alone
 def test_a_second_run_computes_nothing(smoke, run, runs) -> None:
     storage, first = smoke
     before = {path: path.stat().st_mtime_ns for path in storage.glob("results/*/*.parquet")}
@@ -158,23 +161,6 @@ def test_a_second_run_computes_nothing(smoke, run, runs) -> None:
     assert "2 of 2 pretrainings, 6 of 6 scorings, 12 of 12 trials are done" in second.err
     assert {path: path.stat().st_mtime_ns for path in storage.glob("results/*/*.parquet")} == before
     assert {kind: len(runs(storage, kind)) for kind in RUNS} == RUNS
-
-
-def test_a_failed_pretraining_is_one_line(run, tmp_path: Path, runs) -> None:
-    done = run(
-        "pretrain", tmp_path, "--set", "pretraining.learning_rate=1e30", "--set", "models=unet-micro",
-    )  # fmt: skip
-    assert done.code == 1
-    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
-    assert "pretraining unet-micro simple failed: FloatingPointError: pretraining loss is" in line
-    assert "Traceback" not in done.err
-    details = Path(line.rpartition("(")[2].rstrip(")"))
-    assert "Traceback" in details.read_text()
-    (failed,) = runs(tmp_path, "pretraining")
-    assert (failed.info.status, "FloatingPointError" in failed.data.tags["raytransfer.failure"]) == (
-        "FAILED",
-        True,
-    )
 
 
 def test_a_gpu_that_torch_cannot_use_ends_the_command(
@@ -202,24 +188,3 @@ def test_a_gpu_that_torch_cannot_use_ends_the_command(
     assert failed.info.status == "FAILED"
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     assert client.get_run(failed.data.tags["mlflow.parentRunId"]).info.status == "FAILED"
-
-
-def test_failed_trials_are_named_and_cost_nothing_else(smoke, run, runs, tmp_path: Path) -> None:
-    """A rate at which every training diverges, on the series and scores of another study."""
-    storage = tmp_path
-    for folder in ("pretraining", "results/pretraining", "results/robustness"):
-        shutil.copytree(smoke[0] / folder, storage / folder)
-    done = run(
-        "grid", storage, "--set", "downstream.learning_rate=1e30", "--set", "models=unet-micro",
-        "--set", "modes=full",
-    )  # fmt: skip
-    assert done.code == 1
-    assert done.err.count("failed: unet-micro mni152 simple epoch ") == 3
-    assert "FloatingPointError: downstream loss is" in done.err
-    assert "Traceback" not in done.err
-    assert Ledger(storage / "results").read("downstream").num_rows == 0
-    failed = [run for run in runs(storage, "downstream") if run.info.status == "FAILED"]
-    assert len(failed) == 3
-    assert all("FloatingPointError" in run.data.tags["raytransfer.failure"] for run in failed)
-    client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    assert client.get_run(failed[0].data.tags["mlflow.parentRunId"]).info.status == "FAILED"

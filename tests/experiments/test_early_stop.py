@@ -108,6 +108,7 @@ def test_it_is_no_finished_pretraining(undisturbed, runs, unit: PretrainingUnit)
         assert said.data.metrics[f"summary/selected_epoch/{target}"] == selected
 
 
+@pytest.mark.faults
 def test_a_killed_one_decides_as_an_undisturbed_one(
     undisturbed, unit: PretrainingUnit, start, run, tmp_path: Path
 ) -> None:

@@ -33,6 +33,8 @@ def _dice(storage: Path) -> dict[str, float]:
 def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
     smoke, start, run, tmp_path: Path
 ) -> None:
+    for folder in ("pretraining", "results/pretraining", "results/robustness"):
+        shutil.copytree(smoke[0] / folder, tmp_path / folder)
     process = start("grid", tmp_path, *ONE_MODEL)
     _wait_for(process, tmp_path, "downstream", 2)
     os.kill(process.pid, signal.SIGKILL)
@@ -52,41 +54,12 @@ def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
         assert found.info.status == "FINISHED"
         steps = [m.step for m in client.get_metric_history(found.info.run_id, "test/dice")]
         assert steps == [1, 2]
-    ends = {}
-    for kind in ("pretraining", "robustness", "downstream"):
-        experiment = client.get_experiment_by_name(f"raytransfer-{kind}").experiment_id
-        commands = client.search_runs(
-            [experiment], "tags.`raytransfer.session` != ''", order_by=["attributes.start_time ASC"]
-        )
-        ends[kind] = [of.info.status for of in commands]
-    assert ends["pretraining"] == ends["robustness"] == ["KILLED"]
-    assert ends["downstream"][-1] == "FINISHED"
-    assert ends["downstream"][:-1] in ([], ["KILLED"]), "it may have died before MLflow had its first trial"
-
-
-def test_an_interrupted_pretraining_goes_on_from_its_last_epoch(smoke, start, run, tmp_path: Path) -> None:
-    process = start("pretrain", tmp_path, *ONE_MODEL)
-    _wait_for(process, tmp_path, "pretraining", 3)
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.splitlines()[-1].startswith("interrupted: what was finished is kept")
-    assert "Traceback" not in err
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "results/pretraining").iterdir()}
-    assert 3 <= len(before) < 8
-    assert run("pretrain", tmp_path, *ONE_MODEL).code == 0
-    repeated = [p for p, at in before.items() if p.stat().st_mtime_ns != at]
-    assert len(repeated) <= 1, "only the epoch that was under way may be trained again"
-    weights = [
-        CheckpointSeries(storage / "pretraining/unet-micro/simple").fingerprints()
-        for storage in (tmp_path, smoke[0])
-    ]
-    assert weights[0] == weights[1], "not the encoders of an undisturbed pretraining"
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.get_experiment_by_name("raytransfer-pretraining")
-    (found,) = client.search_runs([experiment.experiment_id], "params.encoder = 'unet-micro'")
-    steps = [m.step for m in client.get_metric_history(found.info.run_id, "val/top1")]
-    assert (found.info.status, steps) == ("FINISHED", list(range(1, 9)))
+    commands = client.search_runs(
+        [experiment.experiment_id], "tags.`raytransfer.session` != ''", order_by=["attributes.start_time ASC"]
+    )
+    *killed, last = [of.info.status for of in commands]
+    assert last == "FINISHED"
+    assert killed in ([], ["KILLED"]), "it may have died before MLflow had its first trial"
 
 
 def test_a_deleted_series_is_rebuilt_and_its_scores_stay_valid(smoke, run, tmp_path: Path) -> None:
