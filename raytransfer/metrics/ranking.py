@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 def _checked(a: Sequence[float], b: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -40,14 +39,20 @@ def transferability_indicator_score(scores: Sequence[float], performances: Seque
 
 def weighted_kendall(a: Sequence[float], b: Sequence[float]) -> float:
     """Return Vigna's weighted Kendall tau (hyperbolic weights, additive, symmetric), in [-1, 1]."""
+    from scipy import stats  # takes a second to read, which all worker processes would wait for
+
     return float(stats.weightedtau(*_checked(a, b)).statistic)
 
 
 def pearson(a: Sequence[float], b: Sequence[float]) -> float:
     """Return Pearson's correlation, in [-1, 1]; NaN where one side is constant."""
+    from scipy import stats
+
     return float(stats.pearsonr(*_checked(a, b)).statistic)
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:
     """Return Spearman's rank correlation, in [-1, 1]; NaN where one side is constant."""
+    from scipy import stats
+
     return float(stats.spearmanr(*_checked(a, b)).statistic)

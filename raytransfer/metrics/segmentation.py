@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 METRICS: tuple[str, ...] = (
     "dice",
@@ -88,6 +87,9 @@ class SegmentationMetrics:
     def __init__(self, num_classes: int, *, device: str | torch.device = "cpu") -> None:
         if num_classes < 2:
             raise ValueError(f"num_classes must be at least 2, got {num_classes}")
+        # It takes seconds to read, which processes that measure nothing would wait for.
+        from torchmetrics.classification import MulticlassConfusionMatrix
+
         self._num_classes = num_classes
         # Arguments are checked here; its own check accepts a stray label as long as another class is absent.
         self._confusion = MulticlassConfusionMatrix(num_classes, validate_args=False).to(device)

@@ -26,9 +26,7 @@ def demo() -> StudyConfig:
         seeds=(0,),
         source=SourceConfig(name="imagenet", root="data/imagenet"),
         target=TargetConfig(slice_step=10),
-        pretraining=PretrainingConfig(
-            epochs=2, series=(0, 1, 2), batch_size=12, warmup_epochs=1, num_workers=1
-        ),
+        pretraining=PretrainingConfig(epochs=2, series=(0, 2), batch_size=12, warmup_epochs=1, num_workers=1),
         downstream=DownstreamConfig(epochs=1),
         resources=ResourcesConfig(cpus_per_trial=2),
     )

@@ -136,7 +136,7 @@ def test_the_search_ended_with_a_table_and_left_the_study_alone(workplace: Workp
     trained = {row["pretraining"] for row in storage.ledger.read("pretraining").to_pylist()}
     assert keys < trained
     assert len(trained - keys) == 1, "the study's own"
-    assert storage.series("unet-micro", "simple").epochs() == [0, 1, 2]
+    assert storage.series("unet-micro", "simple").epochs() == [0, 2]
     client = MlflowClient(f"sqlite:///{storage.root}/mlflow.db")
     shown = client.search_runs([client.get_experiment_by_name("raytransfer-pretraining").experiment_id])
     ended = {run.data.tags.get("raytransfer.key"): run.info.status for run in shown}
@@ -151,8 +151,7 @@ def test_a_folder_of_images_and_an_imagenet_tree_went_all_the_way(workplace: Wor
     ledger.check()
     scored, trained = (ledger.read(kind).to_pylist() for kind in ("robustness", "downstream"))
     assert {row["dataset"] for row in [*scored, *trained]} == {"polyps"}
-    assert {row["epoch"] for row in scored} == {0, 1, 2}
-    assert {row["epoch"] for row in trained} == {0, 1, 2}
+    assert {row["epoch"] for row in trained} == {0, 2} <= {row["epoch"] for row in scored}
     others = [Ledger(path) for path in workplace.folder.glob("runs/*/results")]
     networks = [row for other in others for row in other.read("downstream").to_pylist()]
     assert {("smp/fpn", "timm/resnet18", "advanced", dataset) for dataset in ("acdc", "polyps")} <= {

@@ -84,7 +84,7 @@ class Workplace:
         shutil.copy(project / "tests/docs/smallest_presets.py", folder / "experiments/presets.py")
         (folder / "published").symlink_to(published)
         generated_trees.folder(folder / "my_polyps")
-        generated_trees.acdc(folder / "ACDC")
+        generated_trees.acdc(folder / "ACDC", train=(1,), shape=(54, 72, 2))
         imagenet(folder / "data/imagenet")
         public_encoder(folder / "downloads/unet_simple_pretraining_checkpoint_epoch_300.pt")
         self.said: dict[str, Done] = {}
@@ -92,7 +92,7 @@ class Workplace:
         self._forks = multiprocessing.get_context("forkserver")
         self._forks.set_forkserver_preload(list(LIBRARIES))
 
-    def run(self, line: str, seconds: float = 200) -> Done:
+    def run(self, line: str, seconds: float = 280) -> Done:
         """Run a command line of a script, its placeholders filled in and its patterns expanded."""
         for placeholder, folder in PLACEHOLDERS.items():
             line = line.replace(placeholder, folder)
