@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from presets import PRESETS
 
-from raytransfer.cli import Records, main_on_records
-from raytransfer.config import InputError
+from raytransfer.cli import Records, main_on_records, whole_number
+from raytransfer.config import MOST_PROCESSES, InputError
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
 from raytransfer.report import (
     JudgeFactory,
@@ -53,7 +53,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: all; a fixed budget for every recorded checkpoint is always there)",
     )
     parser.add_argument(
-        "--workers", type=int, default=4, metavar="N", help="pretrainings that run at once (default: 4)"
+        "--workers",
+        type=whole_number(1, MOST_PROCESSES),
+        default=4,
+        metavar="N",
+        help="pretrainings that run at once (default: 4)",
     )
 
 

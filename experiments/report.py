@@ -21,7 +21,7 @@ from pathlib import Path
 from presets import PRESETS
 from replay import replayed
 
-from raytransfer.cli import Records, main_on_records
+from raytransfer.cli import Records, filled, main_on_records, read_by
 from raytransfer.config import InputError
 from raytransfer.files import Place
 from raytransfer.report import choices, measured
@@ -40,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
+        type=read_by(filled),
         help="MLflow server or store to show the report in (default: the study's mlflow.db where it has one)",
     )
 

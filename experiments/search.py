@@ -28,7 +28,7 @@ from pretrain import run as pretrain
 from ray.tune.schedulers import TrialScheduler
 from tabulate import tabulate
 
-from raytransfer.cli import Session, main, read_by
+from raytransfer.cli import Session, filled, main, read_by, whole_number
 from raytransfer.config import InputError
 from raytransfer.files import is_remote
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler
@@ -44,6 +44,7 @@ from raytransfer.results import (
 from raytransfer.scheduling import RULES, call_from_text
 
 OBJECTIVES = {"robustness": "robustness", "accuracy": "val/top1", "dice": "test/dice"}
+MOST_TRIALS = 100_000
 OF = {"pretraining": ("robustness", "accuracy"), "downstream": ("dice",)}
 
 
@@ -65,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--trials",
-        type=int,
+        type=whole_number(1, MOST_TRIALS),
         default=8,
         metavar="N",
         help="settings to try, earlier ones included (default: 8)",
@@ -80,6 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--optuna-storage",
         metavar="URL",
+        type=read_by(filled),
         help="database of Optuna's study (default: <storage>/search/optuna.db)",
     )
 
@@ -127,8 +129,6 @@ def experiment(session: Session) -> int:
     name = options.objective or OF[options.what][0]
     if name not in OF[options.what]:
         raise InputError(f"--objective {name} is not of --what {options.what}: {', '.join(OF[options.what])}")
-    if options.trials < 1:
-        raise InputError(f"--trials must be at least 1, got {options.trials}")
     optuna_storage, base = _optuna_storage(session), _base(session)
     epochs = base.recipe.epochs if isinstance(base, PretrainingUnit) else base.study.downstream.epochs
     found = search(

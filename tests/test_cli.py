@@ -49,6 +49,10 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
         (["--frobnicate"], "--help lists the options"),
         (["--address", "nowhere"], "--address must be host:port or auto"),
         (["--tracking-uri", "gopher://x"], "--tracking-uri gopher://x does not answer"),
+        (["--storage-path", ""], "argument --storage-path: needs a value, got ''"),
+        (["--tracking-uri", " "], "argument --tracking-uri: needs a value, got ' '"),
+        (["--address", ""], "argument --address: needs a value, got ''"),
+        (["--no-resume", "--retry-failed"], "--no-resume insists on an empty one: give one of them"),
     ],
 )
 def test_a_wrong_option_is_named(run: Callable[..., str], arguments: list[str], message: str) -> None:
@@ -69,6 +73,11 @@ def test_a_storage_path_that_cannot_be_used_is_named(run: Callable[..., str], tm
     assert f"--storage-path {file} cannot be used" in run(storage=file)
     assert "cannot be used" in run(storage=file / "below")
     assert "cannot be used" in run(storage=Path("/proc/raytransfer"))
+    loop = tmp_path / "loop"
+    loop.symlink_to(tmp_path / "back")
+    (tmp_path / "back").symlink_to(loop)
+    assert "symbolic links" in run(storage=loop)
+    assert "symbolic links" in run(storage=loop / "below")
 
 
 def test_an_address_in_s3_that_cannot_be_used_is_named(

@@ -51,6 +51,8 @@ def test_a_study_in_an_object_store_needs_a_database_elsewhere(
     [
         ("early_stop", "--rule=first-pik", "unknown rule 'first-pik': did you mean 'first-peak'?"),
         ("search", "--stop=asha(grace_period=0)", "grace_period must be at least 1, got 0"),
+        ("search", "--trials=0", "--trials: must be a whole number from 1 to 100000, got '0'"),
+        ("search", "--optuna-storage=", "--optuna-storage: needs a value, got ''"),
         ("search", "--stop=ahsa", "unknown rule 'ahsa': did you mean 'asha'?"),
     ],
 )
