@@ -130,6 +130,23 @@ def test_a_damaged_ledger_file_is_named(run: Callable[..., str], tmp_path: Path)
     assert file.exists()
 
 
+def test_a_broken_mark_of_failed_work_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    mark = tmp_path / "storage/failed/downstream/trial-1.json"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("{")
+    assert f"a mark of failed work is broken: {mark} cannot be read" in run()
+
+
+def test_a_storage_path_within_a_study_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    result = tmp_path / "storage/results/downstream/trial-1.parquet"
+    result.parent.mkdir(parents=True)
+    result.write_bytes(b"")
+    for inside in ("results", "results/downstream", "mlartifacts/new/one"):
+        message = run(storage=tmp_path / "storage" / inside)
+        assert f"is a folder of the study {tmp_path / 'storage'}: give that" in message
+    assert not (tmp_path / "storage/mlartifacts").exists()
+
+
 def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     def found(package: str) -> object:
         return None if package == "nilearn" else package

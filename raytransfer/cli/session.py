@@ -96,6 +96,7 @@ def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[
     if not arguments.resume and storage.root.exists() and any(storage.root.iterdir()):
         raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
     storage.ledger.check()
+    storage.failures.check()
     for unit in pretraining_units(study):
         series_problem(unit, storage)
     if arguments.address is not None:
