@@ -92,6 +92,30 @@ def test_an_address_in_s3_that_cannot_be_used_is_named(
     assert "results go to a folder or to s3://bucket/folder" in run("--storage-path=gs://bucket/study")
 
 
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"torn" * 1000])
+def test_a_damaged_database_of_the_study_blames_no_option(
+    run: Callable[..., str], tmp_path: Path, content: bytes
+) -> None:
+    database = tmp_path / "storage/mlflow.db"
+    database.parent.mkdir()
+    database.write_bytes(content)
+    message = run()
+    assert (
+        f"MLflow's database {database} cannot be used (file is not a database): if it is damaged, move"
+        in (message)
+    )
+    assert "--tracking-uri" not in message
+    assert database.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["what?", "50%25"])
+def test_a_storage_path_that_no_database_can_lie_in_is_named(
+    run: Callable[..., str], tmp_path: Path, name: str
+) -> None:
+    assert f"a database cannot lie in {tmp_path / name}: in a database's URL" in run(storage=tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_insisting_on_an_empty_storage_path(run: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "storage").mkdir()
     (tmp_path / "storage/something").write_text("")

@@ -10,10 +10,9 @@ from pathlib import Path
 from raytransfer.cli.cluster import check_address, cluster
 from raytransfer.cli.study import with_data_that_is_there
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
-from raytransfer.files import is_remote
 from raytransfer.ray_train.pretraining import series_problem
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage, pretraining_units
-from raytransfer.tracking import Tracker
+from raytransfer.tracking import Tracker, store_uri
 
 Unit = PretrainingUnit | ScoringUnit | DownstreamUnit
 
@@ -87,11 +86,7 @@ def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[
     storage = Storage(
         arguments.storage_path or Path("runs") / arguments.preset, retry_failed=arguments.retry_failed
     )
-    if is_remote(storage.root) and arguments.tracking_uri is None:
-        raise InputError(
-            f"--tracking-uri is needed: MLflow's database cannot lie in {storage.root}; give a server, such "
-            "as the cluster's, or a file of this machine: sqlite:///mlflow.db"
-        )
+    uri = store_uri(arguments.tracking_uri, storage.root)
     storage.check()
     if not arguments.resume and storage.root.exists() and any(storage.root.iterdir()):
         raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
@@ -101,10 +96,7 @@ def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[
         series_problem(unit, storage)
     if arguments.address is not None:
         check_address(arguments.address)
-    tracker = Tracker(
-        arguments.tracking_uri or f"sqlite:///{storage.root}/mlflow.db",
-        artifact_root=storage.root / "mlartifacts",
-    )
+    tracker = Tracker(uri, artifact_root=storage.root / "mlartifacts", own=arguments.tracking_uri is None)
     with tracker, cluster(arguments.address, study, storage, verbose=arguments.verbose):
         output = getattr(arguments, "output", None)
         yield Session(study=study, storage=storage, tracker=tracker, options=arguments, output=output)
