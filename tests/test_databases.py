@@ -68,6 +68,16 @@ def test_a_database_is_looked_at_before_it_is_used(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("table", "problem"), [(None, None), ("studies", "of something else")])
+def test_what_a_killed_command_leaves_may_be_empty(tmp_path: Path, table: str, problem: str | None) -> None:
+    path = tmp_path / "ours.db"
+    path.touch()
+    if table is not None:
+        _made(path, table)
+    found = sqlite_problem(f"sqlite:///{path}", "experiments", may_be_empty=True)
+    assert found == problem if problem is None else problem in (found or "")
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///"])
 def test_a_database_in_memory_is_none(url: str) -> None:
     assert sqlite_problem(url, "experiments") == "it names no file"

@@ -13,7 +13,7 @@ from raytransfer.cli.options import (
     parsed,
 )
 from raytransfer.cli.records import Records, of_published, of_study, published_tables
-from raytransfer.cli.session import Session, open_session
+from raytransfer.cli.session import Check, Session, open_session
 from raytransfer.cli.study import make_output, resolved_study
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
 from raytransfer.files import is_of_storage
@@ -52,6 +52,7 @@ def main(
     plan: Callable[[StudyConfig], int] | None = None,
     published: Callable[[list[Curve], Path | None], int] | None = None,
     add_options: Callable[[argparse.ArgumentParser], None] | None = None,
+    check: Check | None = None,
 ) -> int:
     """Run an experiment from the command line.
 
@@ -64,6 +65,7 @@ def main(
         published: What `--published` does with the published curves and the folder of `--output`; without it
             there are no such options.
         add_options: Adds the experiment's own options.
+        check: Looks at what these say before anything starts.
 
     Returns:
         The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
@@ -91,7 +93,7 @@ def main(
             return plan(study)
         if published is not None:
             make_output(arguments.output)
-        with open_session(arguments, study) as session:
+        with open_session(arguments, study, check) as session:
             code = experiment(session)
             if code:
                 session.tracker.command_failed()

@@ -2,15 +2,16 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from raytransfer.cli.checks import check_recipe
 from raytransfer.cli.cluster import check_address, cluster
 from raytransfer.cli.study import with_data_that_is_there
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
-from raytransfer.ray_train.pretraining import series_problem
+from raytransfer.ray_train.pretraining import is_imported, series_problem
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage, pretraining_units
 from raytransfer.tracking import Tracker, store_uri
 
@@ -79,8 +80,14 @@ class Session:
         return 1 if failed else 0
 
 
+Check = Callable[[StudyConfig, Storage, argparse.Namespace], None]
+"""What an experiment looks at in its own options; raises InputError."""
+
+
 @contextmanager
-def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Session]:
+def open_session(
+    arguments: argparse.Namespace, study: StudyConfig, check: Check | None = None
+) -> Iterator[Session]:
     """Check everything the user gave, the cheap checks first, then connect."""
     study, _ = with_data_that_is_there(study)
     storage = Storage(
@@ -93,7 +100,10 @@ def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[
     storage.ledger.check()
     storage.failures.check()
     for unit in pretraining_units(study):
-        series_problem(unit, storage)
+        if series_problem(unit, storage) is not None and not is_imported(unit, storage):
+            check_recipe(unit)
+    if check is not None:
+        check(study, storage, arguments)
     if arguments.address is not None:
         check_address(arguments.address)
     tracker = Tracker(uri, artifact_root=storage.root / "mlartifacts", own=arguments.tracking_uri is None)

@@ -98,6 +98,10 @@ def test_rules_and_the_score_can_be_chosen(replay, shared: Path, tmp_path: Path)
         (["--output", ""], "argument --output: needs a value, got ''"),
         (["--published", ""], "argument --published: needs a value, got ''"),
         (["--rule", "settled on l2(margin=0.3)"], "no scores l2(margin=0.3, level=-2, pooled=decoder-only)"),
+        (
+            ["--rule", "fixed-budget(epochs=301)"],
+            "epochs of fixed-budget must be at most 300, where a training",
+        ),
         (["--rule", "settled on l2(pooled=sometimes)"], "unknown pooled 'sometimes'"),
     ],
 )
