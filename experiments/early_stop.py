@@ -18,7 +18,8 @@ import sys
 
 from presets import PRESETS
 
-from raytransfer.cli import Session, main, read_by
+from raytransfer.cli import Session, check_signal, main, read_by
+from raytransfer.config import StudyConfig
 from raytransfer.data import source_problem
 from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.live_pretraining import pretrain_until_stopped
@@ -27,6 +28,7 @@ from raytransfer.report import stopping_table
 from raytransfer.results import (
     Curve,
     Signal,
+    Storage,
     configurations,
     curves,
     downstream_units,
@@ -65,6 +67,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check(study: StudyConfig, storage: Storage, options: argparse.Namespace) -> None:
+    """Refuse a rule that would see no scores, or not in time."""
+    rule, signal = rule_and_signal(options.rule, Signal.of_study(study.robustness))
+    check_signal(signal, study)
+    rule_factory(rule)().check_epochs(max(unit.recipe.epochs for unit in pretraining_units(study)))
+
+
 def _grid_curves(session: Session) -> list[Curve]:
     """Return what the ledger has of the study's downstream grid."""
     study, storage = session.study, session.storage
@@ -95,4 +104,4 @@ def experiment(session: Session) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, PRESETS, experiment, add_options=add_options))
+    sys.exit(main(__doc__, PRESETS, experiment, add_options=add_options, check=check))

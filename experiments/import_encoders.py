@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from raytransfer.config import InputError
+from raytransfer.config import MOST_SEED, InputError
 from raytransfer.files import Place
 from raytransfer.models import (
     CheckpointSeries,
@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_terminal_options(parser)
     arguments = parser.parse_args(argv)
     try:
+        if not 0 <= arguments.seed <= MOST_SEED:
+            raise InputError(f"--seed must be between 0 and {MOST_SEED}, got {arguments.seed}")
         storage = Storage(arguments.storage_path)
         storage.check()
         with terminal(quiet=arguments.quiet, verbose=arguments.verbose):

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 from presets import PRESETS
 
-from raytransfer.cli import Records, main_on_records
-from raytransfer.config import InputError
+from raytransfer.cli import Records, main_on_records, whole_number
+from raytransfer.config import MOST_PROCESSES, InputError
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
 from raytransfer.report import (
     JudgeFactory,
@@ -40,7 +40,7 @@ from raytransfer.report import (
     write_ratings,
 )
 from raytransfer.results import Signal, read_signal, rule_and_signal
-from raytransfer.scheduling import RULES, Settled
+from raytransfer.scheduling import RULES, Settled, rule_factory
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "(default: all; a fixed budget for every recorded checkpoint is always there)",
     )
     parser.add_argument(
-        "--workers", type=int, default=4, metavar="N", help="pretrainings that run at once (default: 4)"
+        "--workers",
+        type=whole_number(1, MOST_PROCESSES),
+        default=4,
+        metavar="N",
+        help="pretrainings that run at once (default: 4)",
     )
 
 
@@ -94,6 +98,10 @@ def replayed(records: Records, rules: Sequence[str] = (), workers: int = 4) -> R
         return (rule if signal == default else f"{rule} on {signal}"), judge_factory(rule), signal
 
     asked = [read(text) for text in rules]
+    last = max((curve.epochs[-1] for curve in records.curves), default=0)
+    for rule in (rule_and_signal(text, default)[0] for text in rules):
+        if rule.partition("(")[0].strip() in RULES:
+            rule_factory(rule)().check_epochs(last)
     recorded = {default: recordings(records.curves, default, records.epoch_seconds)}
     asked = asked or [read(text) for text in default_rules(recorded[default])]
     for _, _, signal in asked:

@@ -21,7 +21,7 @@ from pathlib import Path
 from presets import PRESETS
 from replay import replayed
 
-from raytransfer.cli import Records, main_on_records
+from raytransfer.cli import Records, filled, main_on_records, read_by
 from raytransfer.config import InputError
 from raytransfer.files import Place
 from raytransfer.report import choices, measured
@@ -32,7 +32,7 @@ from raytransfer.report.page import Section, write_page
 from raytransfer.report.thesis import looks_ahead
 from raytransfer.results import Signal, git_sha
 from raytransfer.terminal import SOON, progress
-from raytransfer.tracking import Tracker
+from raytransfer.tracking import Tracker, store_uri
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
+        type=read_by(filled),
         help="MLflow server or store to show the report in (default: the study's mlflow.db where it has one)",
     )
 
@@ -47,14 +48,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def show_in_mlflow(records: Records, page: Path) -> None:
     """Log the report into this command's MLflow run, beside the trials it is about."""
     folder = page.parent if records.storage is None else records.storage.root
-    uri = records.options.tracking_uri
-    if uri is None:
-        if records.storage is None or not (folder / "mlflow.db").exists():
-            return
-        uri = f"sqlite:///{folder}/mlflow.db"
+    given = records.options.tracking_uri
+    if given is None and (records.storage is None or not (folder / "mlflow.db").exists()):
+        return
     files: dict[Place, str] = {page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"}
     try:
-        with Tracker(uri, artifact_root=folder / "mlartifacts") as tracker:
+        uri = store_uri(given, folder)
+        with Tracker(uri, artifact_root=folder / "mlartifacts", own=given is None) as tracker:
             tracker.attach("downstream", files)
     except InputError as error:
         print(f"not shown in MLflow: {error}", file=sys.stderr)

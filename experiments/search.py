@@ -21,6 +21,7 @@ import argparse
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from presets import PRESETS
@@ -28,22 +29,26 @@ from pretrain import run as pretrain
 from ray.tune.schedulers import TrialScheduler
 from tabulate import tabulate
 
-from raytransfer.cli import Session, main, read_by
-from raytransfer.config import InputError
-from raytransfer.files import is_remote
+from raytransfer.cli import Session, filled, main, read_by, whole_number
+from raytransfer.config import InputError, StudyConfig
+from raytransfer.databases import sqlite_url
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha
-from raytransfer.ray_tune.search import search
+from raytransfer.ray_tune.search import check_optuna_storage, search
 from raytransfer.results import (
     DownstreamUnit,
     PretrainingUnit,
+    Signal,
+    Storage,
     configurations,
     downstream_units,
     pretraining_units,
+    read_signal,
 )
-from raytransfer.scheduling import RULES, call_from_text
+from raytransfer.scheduling import RULES, StoppingRule, call_from_text
 
 OBJECTIVES = {"robustness": "robustness", "accuracy": "val/top1", "dice": "test/dice"}
+MOST_TRIALS = 100_000
 OF = {"pretraining": ("robustness", "accuracy"), "downstream": ("dice",)}
 
 
@@ -65,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--trials",
-        type=int,
+        type=whole_number(1, MOST_TRIALS),
         default=8,
         metavar="N",
         help="settings to try, earlier ones included (default: 8)",
@@ -80,21 +85,53 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--optuna-storage",
         metavar="URL",
+        type=read_by(filled),
         help="database of Optuna's study (default: <storage>/search/optuna.db)",
     )
 
 
-def _optuna_storage(session: Session) -> str:
-    if session.options.optuna_storage is not None:
-        return str(session.options.optuna_storage)
-    folder = session.storage.root / "search"
-    if is_remote(folder):
+def _optuna_storage(storage: Storage, options: argparse.Namespace) -> str:
+    if options.optuna_storage is not None:
+        return str(options.optuna_storage)
+    folder = storage.root / "search"
+    if not isinstance(folder, Path):
         raise InputError(
             f"--optuna-storage is needed: a database cannot lie in {folder}; give for example "
             "sqlite:///optuna.db, a file of this machine"
         )
-    folder.mkdir(exist_ok=True)
-    return f"sqlite:///{folder}/optuna.db"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be used as a folder ({error.strerror})") from error
+    return sqlite_url(folder / "optuna.db")
+
+
+def check(study: StudyConfig, storage: Storage, options: argparse.Namespace) -> None:
+    """Refuse what no trial could be found, stopped or written down by."""
+    objective = options.objective or OF[options.what][0]
+    if objective not in OF[options.what]:
+        valid = ", ".join(OF[options.what])
+        raise InputError(f"--objective {objective} is not of --what {options.what}: {valid}")
+    if options.stop.func is not asha:
+        of_pretraining = options.what == "pretraining"
+        epochs = pretraining_units(study)[0].recipe.epochs if of_pretraining else study.downstream.epochs
+        _check_rule(options.stop(), objective, study, epochs)
+    check_optuna_storage(_optuna_storage(storage, options), own=options.optuna_storage is None)
+
+
+def _check_rule(rule: StoppingRule, objective: str, study: StudyConfig, epochs: int) -> None:
+    """Refuse a rule that says nothing of the scores that trials report."""
+    rule.check_epochs(epochs)
+    if rule.needs_errors and objective != "robustness":
+        raise InputError(f"--stop {rule.name} needs standard errors, and {objective} has none: another rule")
+    follows = Signal.of_study(study.robustness)
+    if rule.signal is not None and (objective != "robustness" or read_signal(rule.signal) != follows):
+        seen = follows if objective == "robustness" else objective
+        raise InputError(
+            f"--stop {rule.name} was made for {rule.signal}, a search stops trials by what it looks for, "
+            f"{seen}: another rule, or --objective robustness with robustness.distance, .margin, .level and "
+            ".pooled set to those"
+        )
 
 
 def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
@@ -125,11 +162,7 @@ def experiment(session: Session) -> int:
     """Search, and print what was found."""
     options = session.options
     name = options.objective or OF[options.what][0]
-    if name not in OF[options.what]:
-        raise InputError(f"--objective {name} is not of --what {options.what}: {', '.join(OF[options.what])}")
-    if options.trials < 1:
-        raise InputError(f"--trials must be at least 1, got {options.trials}")
-    optuna_storage, base = _optuna_storage(session), _base(session)
+    base = _base(session)
     epochs = base.recipe.epochs if isinstance(base, PretrainingUnit) else base.study.downstream.epochs
     found = search(
         base,
@@ -138,7 +171,7 @@ def experiment(session: Session) -> int:
         objective=OBJECTIVES[name],
         trials=options.trials,
         scheduler=_scheduler(session, OBJECTIVES[name], epochs),
-        optuna_storage=optuna_storage,
+        optuna_storage=_optuna_storage(session.storage, options),
     )
     rows = [
         [
@@ -156,4 +189,4 @@ def experiment(session: Session) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, PRESETS, experiment, add_options=add_options))
+    sys.exit(main(__doc__, PRESETS, experiment, add_options=add_options, check=check))

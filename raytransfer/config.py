@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import json
 import math
+import sys
 import traceback
 import types
 import typing
@@ -21,6 +22,15 @@ Config = TypeVar("Config")
 
 FEW = 8
 """Up to so many valid names are listed beside the nearest one."""
+
+MOST_SEED = 2**32 - 1
+"""A seed is a word of 32 bits: numpy takes the rest of a larger one for the word after it, say an epoch."""
+
+MOST_EPOCHS, MOST_IMAGES, MOST_PIXELS, MOST_PROCESSES = 100_000, 1_000_000, 8192, 1024
+"""More than anybody has use for: what is larger was not meant."""
+
+LEAST_SHARE, MOST_RESOURCES = 0.0001, 1_000_000
+"""Of a resource, what Ray counts in, and more than any cluster has."""
 
 
 class InputError(ValueError):
@@ -48,7 +58,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
     hints = [f"did you mean {near[0]!r}?"] if near else []
     if not near or len(known) <= FEW:
-        hints.append(f"valid: {', '.join(known)}")
+        few = known if len(known) <= 2 * FEW else [*known[:FEW], f"... ({len(known)} in all)"]
+        hints.append(f"valid: {', '.join(few)}")
     return InputError(f"unknown {kind} {name!r}: {' '.join(hints)}")
 
 
@@ -73,6 +84,12 @@ def _require(holds: bool, name: str, value: object, rule: str) -> None:
 
 def _require_image_size(name: str, pixels: int) -> None:
     _require(pixels >= 32 and pixels % 32 == 0, name, pixels, "a multiple of 32 (the encoders' stride)")
+    _require_from(32, name, pixels, MOST_PIXELS)
+
+
+def _require_from(least: float, name: str, value: float, most: float) -> None:
+    _require(value >= least, name, value, f"at least {least}")
+    _require(value <= most, name, value, f"at most {most}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +109,9 @@ class SourceConfig:
 
     def __post_init__(self) -> None:
         _require_image_size("source.image_size", self.image_size)
-        _require(self.train_per_class >= 1, "source.train_per_class", self.train_per_class, "positive")
-        _require(self.val_per_class >= 1, "source.val_per_class", self.val_per_class, "positive")
+        _require_from(1, "source.train_per_class", self.train_per_class, MOST_IMAGES)
+        _require_from(1, "source.val_per_class", self.val_per_class, MOST_IMAGES)
+        _require_from(0, "source.seed", self.seed, MOST_SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,14 +164,14 @@ class PretrainingConfig:
     seed: int = setting(0, "seed of initialisation, order and augmentation")
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "pretraining.epochs", self.epochs, "at least 1")
+        _require_from(1, "pretraining.epochs", self.epochs, MOST_EPOCHS)
         series = self.series
         _require(
             bool(series) and list(series) == sorted(set(series)) and series[0] >= 0,
             "pretraining.series", series, "increasing epochs from 0 up",
         )  # fmt: skip
         _require(series[-1] <= self.epochs, "pretraining.series", series, f"within {self.epochs} epochs")
-        _require(self.num_workers >= 1, "pretraining.num_workers", self.num_workers, "at least 1")
+        _require_from(1, "pretraining.num_workers", self.num_workers, MOST_PROCESSES)
         _require(
             0 <= self.min_workers <= self.num_workers,
             "pretraining.min_workers", self.min_workers, f"between 0 and num_workers={self.num_workers}",
@@ -162,7 +180,9 @@ class PretrainingConfig:
             self.batch_size >= self.num_workers and self.batch_size % self.num_workers == 0,
             "pretraining.batch_size", self.batch_size, f"a multiple of num_workers={self.num_workers}",
         )  # fmt: skip
+        _require_from(1, "pretraining.batch_size", self.batch_size, MOST_IMAGES)
         _require(self.learning_rate > 0, "pretraining.learning_rate", self.learning_rate, "positive")
+        _require(self.weight_decay >= 0, "pretraining.weight_decay", self.weight_decay, "at least 0")
         _require(
             0 <= self.warmup_epochs <= self.epochs,
             "pretraining.warmup_epochs", self.warmup_epochs, f"between 0 and epochs={self.epochs}",
@@ -175,7 +195,8 @@ class PretrainingConfig:
             0 <= self.stochastic_depth < 1,
             "pretraining.stochastic_depth", self.stochastic_depth, "in [0, 1)",
         )  # fmt: skip
-        _require(self.chunk_size >= 0, "pretraining.chunk_size", self.chunk_size, "at least 0")
+        _require_from(0, "pretraining.chunk_size", self.chunk_size, MOST_IMAGES)
+        _require_from(0, "pretraining.seed", self.seed, MOST_SEED)
 
 
 MODES = ("full", "decoder-only")
@@ -236,8 +257,9 @@ class RobustnessConfig:
         if self.pooled not in POOLINGS:
             raise unknown_name("robustness.pooled", self.pooled, POOLINGS)
         _require(self.level != 0, "robustness.level", self.level, "from 1 up, or negative from the end")
-        _require(self.batch_size >= 1, "robustness.batch_size", self.batch_size, "at least 1")
-        _require(self.num_workers >= 1, "robustness.num_workers", self.num_workers, "at least 1")
+        _require_from(1, "robustness.batch_size", self.batch_size, MOST_IMAGES)
+        _require_from(1, "robustness.num_workers", self.num_workers, MOST_PROCESSES)
+        _require_from(0, "robustness.seed", self.seed, MOST_SEED)
 
     def level_number(self, num_levels: int) -> int:
         """Return `level` counted from 1 in an encoder with so many levels; it may not exist there."""
@@ -258,9 +280,12 @@ class DownstreamConfig:
     flip: float = setting(0.5, "probability of a vertical flip of a training image")
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "downstream.epochs", self.epochs, "at least 1")
-        _require(self.batch_size >= 1, "downstream.batch_size", self.batch_size, "at least 1")
+        _require_from(1, "downstream.epochs", self.epochs, MOST_EPOCHS)
+        _require_from(1, "downstream.batch_size", self.batch_size, MOST_IMAGES)
         _require(self.learning_rate > 0, "downstream.learning_rate", self.learning_rate, "positive")
+        _require(0 <= self.momentum < 1, "downstream.momentum", self.momentum, "in [0, 1)")
+        _require(self.weight_decay >= 0, "downstream.weight_decay", self.weight_decay, "at least 0")
+        _require(self.poly_exponent >= 0, "downstream.poly_exponent", self.poly_exponent, "at least 0")
         _require(0 <= self.rotation <= 180, "downstream.rotation", self.rotation, "between 0 and 180")
         _require(0 <= self.flip <= 1, "downstream.flip", self.flip, "a probability")
 
@@ -288,14 +313,15 @@ class ResourcesConfig:
     def __post_init__(self) -> None:
         for name in ("cpus_per_worker", "cpus_per_trial", "gpus_per_worker"):
             _require(getattr(self, name) > 0, f"resources.{name}", getattr(self, name), "positive")
-        for name in (
-            "loader_workers",
-            "gpus_per_trial",
-            "memory_per_worker",
-            "memory_per_trial",
-            "storage_patience",
-        ):
-            _require(getattr(self, name) >= 0, f"resources.{name}", getattr(self, name), "at least 0")
+        for name in ("gpus_per_trial", "memory_per_worker", "memory_per_trial"):
+            _require_from(0, f"resources.{name}", getattr(self, name), MOST_RESOURCES)
+        for name in ("cpus_per_worker", "cpus_per_trial", "gpus_per_worker", "gpus_per_trial"):
+            amount = getattr(self, name)
+            _require_from(LEAST_SHARE if amount else 0, f"resources.{name}", amount, MOST_RESOURCES)
+        _require_from(0, "resources.loader_workers", self.loader_workers, MOST_PROCESSES)
+        _require(
+            self.storage_patience >= 0, "resources.storage_patience", self.storage_patience, "at least 0"
+        )
         for name in ("gpus_per_worker", "gpus_per_trial"):
             gpus = getattr(self, name)
             _require(
@@ -354,6 +380,8 @@ class StudyConfig:
             _require(
                 bool(values) and len(set(values)) == len(values), name, values, "non-empty, without repeats"
             )
+        for seed in self.seeds:
+            _require_from(0, "seeds", seed, MOST_SEED)
         for mode in self.modes:
             if mode not in MODES:
                 raise unknown_name("mode", mode, MODES)
@@ -389,7 +417,9 @@ def _check_type(name: str, value: object, annotation: Any) -> Any:
             return value
     elif annotation is float:
         if type(value) in (int, float):
-            return float(typing.cast(float, value))
+            number = typing.cast(float, value)
+            _require(abs(number) <= sys.float_info.max, name, value, "a finite number")
+            return float(number)
     elif type(value) is annotation:
         return value
     wanted = annotation.__name__ if isinstance(annotation, type) and origin is None else str(annotation)
@@ -438,7 +468,7 @@ def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
             raise unknown_name("setting", key, known)
         try:
             value = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             value = text
         if isinstance(known[key], tuple) and not isinstance(value, list):
             value = [value]

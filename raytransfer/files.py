@@ -39,11 +39,16 @@ def place(where: str | os.PathLike[str] | UPath, *, attempts: int = 15) -> Place
             default it may be away for a minute.
 
     Raises:
-        InputError: The address is not in S3, or names no bucket.
+        InputError: The address is not in S3, or names no bucket; the path is empty or a loop of links.
     """
     scheme, is_address, rest = str(where).partition("://")
     if not is_address:
-        return Path(str(where)).resolve()
+        if not str(where).strip():
+            raise InputError(f"a folder needs a name, got {str(where)!r}")
+        try:
+            return Path(str(where)).resolve()
+        except (OSError, RuntimeError) as error:  # Python's versions differ in which
+            raise InputError(f"{where} is a loop of symbolic links: name the folder itself") from error
     if scheme != "s3" or not rest.strip("/"):
         raise InputError(f"{where}: results go to a folder or to s3://bucket/folder")
     retries = {"mode": "standard", "total_max_attempts": attempts}

@@ -49,6 +49,10 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str
         (["--frobnicate"], "--help lists the options"),
         (["--address", "nowhere"], "--address must be host:port or auto"),
         (["--tracking-uri", "gopher://x"], "--tracking-uri gopher://x does not answer"),
+        (["--storage-path", ""], "argument --storage-path: needs a value, got ''"),
+        (["--tracking-uri", " "], "argument --tracking-uri: needs a value, got ' '"),
+        (["--address", ""], "argument --address: needs a value, got ''"),
+        (["--no-resume", "--retry-failed"], "--no-resume insists on an empty one: give one of them"),
     ],
 )
 def test_a_wrong_option_is_named(run: Callable[..., str], arguments: list[str], message: str) -> None:
@@ -69,6 +73,11 @@ def test_a_storage_path_that_cannot_be_used_is_named(run: Callable[..., str], tm
     assert f"--storage-path {file} cannot be used" in run(storage=file)
     assert "cannot be used" in run(storage=file / "below")
     assert "cannot be used" in run(storage=Path("/proc/raytransfer"))
+    loop = tmp_path / "loop"
+    loop.symlink_to(tmp_path / "back")
+    (tmp_path / "back").symlink_to(loop)
+    assert "symbolic links" in run(storage=loop)
+    assert "symbolic links" in run(storage=loop / "below")
 
 
 def test_an_address_in_s3_that_cannot_be_used_is_named(
@@ -81,6 +90,30 @@ def test_an_address_in_s3_that_cannot_be_used_is_named(
     assert "--tracking-uri is needed" in run(there)
     assert "Could not connect" in run(there, f"--tracking-uri=sqlite:///{tmp_path}/mlflow.db")
     assert "results go to a folder or to s3://bucket/folder" in run("--storage-path=gs://bucket/study")
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"torn" * 1000])
+def test_a_damaged_database_of_the_study_blames_no_option(
+    run: Callable[..., str], tmp_path: Path, content: bytes
+) -> None:
+    database = tmp_path / "storage/mlflow.db"
+    database.parent.mkdir()
+    database.write_bytes(content)
+    message = run()
+    assert (
+        f"MLflow's database {database} cannot be used (file is not a database): if it is damaged, move"
+        in (message)
+    )
+    assert "--tracking-uri" not in message
+    assert database.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["what?", "50%25"])
+def test_a_storage_path_that_no_database_can_lie_in_is_named(
+    run: Callable[..., str], tmp_path: Path, name: str
+) -> None:
+    assert f"a database cannot lie in {tmp_path / name}: in a database's URL" in run(storage=tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def test_insisting_on_an_empty_storage_path(run: Callable[..., str], tmp_path: Path) -> None:
@@ -119,6 +152,23 @@ def test_a_damaged_ledger_file_is_named(run: Callable[..., str], tmp_path: Path)
     assert str(file) in message
     assert "the other 0 results are intact" in message
     assert file.exists()
+
+
+def test_a_broken_mark_of_failed_work_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    mark = tmp_path / "storage/failed/downstream/trial-1.json"
+    mark.parent.mkdir(parents=True)
+    mark.write_text("{")
+    assert f"a mark of failed work is broken: {mark} cannot be read" in run()
+
+
+def test_a_storage_path_within_a_study_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    result = tmp_path / "storage/results/downstream/trial-1.parquet"
+    result.parent.mkdir(parents=True)
+    result.write_bytes(b"")
+    for inside in ("results", "results/downstream", "mlartifacts/new/one"):
+        message = run(storage=tmp_path / "storage" / inside)
+        assert f"is a folder of the study {tmp_path / 'storage'}: give that" in message
+    assert not (tmp_path / "storage/mlartifacts").exists()
 
 
 def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,12 +65,46 @@ def test_overrides_reach_nested_settings_and_leave_the_original_alone() -> None:
         ("models=[]", "models must be non-empty"),
         ("seeds=[1, 1]", "without repeats"),
         ("modes=frozen", "unknown mode 'frozen'"),
+        ("seeds=[0, -1]", "seeds must be at least 0, got -1"),
+        ("seeds=4294967296", "seeds must be at most 4294967295, got 4294967296"),
+        ("source.seed=-1", "source.seed must be at least 0, got -1"),
+        ("pretraining.seed=-1", "pretraining.seed must be at least 0, got -1"),
+        ("robustness.seed=18446744073709551616", "robustness.seed must be at most 4294967295"),
+        ("downstream.learning_rate=NaN", "downstream.learning_rate must be a finite number, got nan"),
+        ("pretraining.learning_rate=1e400", "pretraining.learning_rate must be a finite number, got inf"),
+        (f"downstream.learning_rate={10**400}", "downstream.learning_rate must be a finite number, got 1000"),
+        ("robustness.margins=[0.5, Infinity]", "robustness.margins[1] must be a finite number, got inf"),
+        ("resources.storage_patience=Infinity", "resources.storage_patience must be a finite number"),
+        (f"downstream.epochs={'9' * 5000}", "downstream.epochs must be int, got '9999"),
+        ("seeds=" + "[" * 100_000, "seeds[0] must be int, got '[["),
+        ("pretraining.weight_decay=-1", "pretraining.weight_decay must be at least 0, got -1.0"),
+        ("downstream.weight_decay=-1e-9", "downstream.weight_decay must be at least 0"),
+        ("downstream.momentum=1.5", "downstream.momentum must be in [0, 1), got 1.5"),
+        ("downstream.poly_exponent=-1", "downstream.poly_exponent must be at least 0"),
+        ("downstream.epochs=1000000000000", "downstream.epochs must be at most 100000"),
+        ("pretraining.epochs=200000", "pretraining.epochs must be at most 100000"),
+        ("downstream.batch_size=9999999", "downstream.batch_size must be at most 1000000"),
+        ("source.train_per_class=9999999", "source.train_per_class must be at most 1000000"),
+        ("source.image_size=32000", "source.image_size must be at most 8192"),
+        ("robustness.num_workers=100000", "robustness.num_workers must be at most 1024"),
+        ("resources.cpus_per_trial=0.00001", "resources.cpus_per_trial must be at least 0.0001"),
+        ("resources.memory_per_trial=1e300", "resources.memory_per_trial must be at most 1000000"),
     ],
+    ids=lambda text: text[:60],
 )
 def test_wrong_overrides_name_the_setting(override: str, message: str) -> None:
     with pytest.raises(InputError) as raised:
         with_overrides(StudyConfig(), [override])
     assert message in str(raised.value)
+
+
+def test_what_comes_near_no_name_gets_a_short_answer() -> None:
+    with pytest.raises(InputError) as raised:
+        with_overrides(StudyConfig(), ["=3"])
+    (message,) = raised.value.args
+    assert message.startswith("unknown setting '': valid: datasets, downstream.batch_size, ")
+    assert message.endswith(f", ... ({len(list(describe(StudyConfig())))} in all)")
+    assert len(message) < 300
 
 
 def test_unknown_keys_of_a_stored_config_are_refused() -> None:

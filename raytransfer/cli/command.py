@@ -13,12 +13,13 @@ from raytransfer.cli.options import (
     parsed,
 )
 from raytransfer.cli.records import Records, of_published, of_study, published_tables
-from raytransfer.cli.session import Session, check_tracking_uri, open_session
+from raytransfer.cli.session import Check, Session, open_session
 from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
 from raytransfer.files import is_of_storage
 from raytransfer.results import Curve, Storage, curves
 from raytransfer.terminal import say_error, terminal
+from raytransfer.tracking import store_uri
 
 WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -52,6 +53,7 @@ def main(
     plan: Callable[[StudyConfig, Storage], int] | None = None,
     published: Callable[[list[Curve], Path | None], int] | None = None,
     add_options: Callable[[argparse.ArgumentParser], None] | None = None,
+    check: Check | None = None,
 ) -> int:
     """Run an experiment from the command line.
 
@@ -64,6 +66,7 @@ def main(
         published: What `--published` does with the published curves and the folder of `--output`; without it
             there are no such options.
         add_options: Adds the experiment's own options.
+        check: Looks at what these say before anything starts.
 
     Returns:
         The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
@@ -86,13 +89,13 @@ def main(
             found = curves(*published_tables(arguments.published))
             make_output(arguments.output)
             return published(found, arguments.output)
-        check_tracking_uri(arguments)
+        store_uri(arguments.tracking_uri, storage_root(arguments))  # refused before the storage is asked
         study = resolved_study(arguments, presets)
         if plan is not None and arguments.dry_run:
             return plan(study, Storage(storage_root(arguments)))
         if published is not None:
             make_output(arguments.output)
-        with open_session(arguments, study) as session:
+        with open_session(arguments, study, check) as session:
             code = experiment(session)
             if code:
                 session.tracker.command_failed()

@@ -31,6 +31,37 @@ def read_by(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return value
 
 
+def filled(text: str) -> str:
+    """Return an option's value as it is.
+
+    Raises:
+        InputError: There is nothing in it: in a shell, a variable that is not set.
+    """
+    if not text.strip():
+        raise InputError(f"needs a value, got {text!r}")
+    return text
+
+
+def folder(text: str) -> Path:
+    """Return the folder that an option names; raises as `filled`."""
+    return Path(filled(text))
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a type for an option that counts something."""
+
+    def value(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:
+            raise InputError(f"must be a whole number from {least} to {most}, got {text!r}")
+        return number
+
+    return read_by(value)
+
+
 def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
     """Return a parser of what every experiment takes: which study, and where it is."""
     settings = "\n".join(
@@ -50,6 +81,7 @@ def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
     add(
         "--storage-path",
         metavar="DIR",
+        type=read_by(filled),
         help="folder for encoders, results and pictures, or s3://bucket/folder; every node must see it "
         "(default: runs/<preset>)",
     )
@@ -70,11 +102,13 @@ def add_working_options(parser: argparse.ArgumentParser, *, can_plan: bool) -> N
     add = parser.add_argument
     add(
         "--address",
+        type=read_by(filled),
         help="Ray cluster to use, host:port or auto (default: start Ray on this machine for this command)",
     )
     add(
         "--tracking-uri",
         metavar="URI",
+        type=read_by(filled),
         help="MLflow server or store (default: the database mlflow.db in the storage path)",
     )
     add(
@@ -96,12 +130,14 @@ def add_published_options(parser: argparse.ArgumentParser) -> None:
     """Add what a command takes that reads results."""
     parser.add_argument(
         "--published",
-        type=Path,
+        type=read_by(folder),
         metavar="DIR",
         help=f"work on the thesis's published tables, {' and '.join(PUBLISHED_FILES)} of this folder, "
         "instead of a study: needs no Ray and no storage",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder to write tables and figures into")
+    parser.add_argument(
+        "--output", type=read_by(folder), metavar="DIR", help="folder to write tables and figures into"
+    )
 
 
 def parsed(
@@ -111,4 +147,9 @@ def parsed(
     arguments = parser.parse_args(argv)
     if arguments.preset is not None and arguments.preset not in presets:
         raise unknown_name("preset", arguments.preset, presets)
+    if getattr(arguments, "retry_failed", False) and not arguments.resume:
+        raise InputError(
+            "--retry-failed goes on with what a storage path holds, --no-resume insists on an empty one: "
+            "give one of them"
+        )
     return arguments

@@ -2,18 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from raytransfer.cli.checks import check_recipe
 from raytransfer.cli.cluster import check_address, cluster
 from raytransfer.cli.study import keep_study, storage_root, with_loadable_data
 from raytransfer.config import InputError, StudyConfig, WorkFailedError
-from raytransfer.files import is_remote
-from raytransfer.ray_train.pretraining import series_problem
+from raytransfer.ray_train.pretraining import is_imported, series_problem
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage, pretraining_units
-from raytransfer.tracking import Tracker
+from raytransfer.tracking import Tracker, store_uri
 
 Unit = PretrainingUnit | ScoringUnit | DownstreamUnit
 
@@ -94,33 +94,31 @@ class Session:
         return 1 if failed else 0
 
 
-def check_tracking_uri(arguments: argparse.Namespace) -> None:
-    """Raise InputError where MLflow's database would lie in an object store."""
-    root = storage_root(arguments)
-    if is_remote(root) and arguments.tracking_uri is None:
-        raise InputError(
-            f"--tracking-uri is needed: MLflow's database cannot lie in {root}; give a server, such "
-            "as the cluster's, or a file of this machine: sqlite:///mlflow.db"
-        )
+Check = Callable[[StudyConfig, Storage, argparse.Namespace], None]
+"""What an experiment looks at in its own options; raises InputError."""
 
 
 @contextmanager
-def open_session(arguments: argparse.Namespace, study: StudyConfig) -> Iterator[Session]:
+def open_session(
+    arguments: argparse.Namespace, study: StudyConfig, check: Check | None = None
+) -> Iterator[Session]:
     """Check everything the user gave, the cheap checks first, then connect."""
     whole, study = study, with_loadable_data(study)
     storage = Storage(storage_root(arguments), retry_failed=arguments.retry_failed)
+    uri = store_uri(arguments.tracking_uri, storage.root)
     storage.check()
     if not arguments.resume and storage.root.exists() and any(storage.root.iterdir()):
         raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
     storage.ledger.check()
+    storage.failures.check()
     for unit in pretraining_units(study):
-        series_problem(unit, storage)
+        if series_problem(unit, storage) is not None and not is_imported(unit, storage):
+            check_recipe(unit)
+    if check is not None:
+        check(study, storage, arguments)
     if arguments.address is not None:
         check_address(arguments.address)
-    tracker = Tracker(
-        arguments.tracking_uri or f"sqlite:///{storage.root}/mlflow.db",
-        artifact_root=storage.root / "mlartifacts",
-    )
+    tracker = Tracker(uri, artifact_root=storage.root / "mlartifacts", own=arguments.tracking_uri is None)
     with tracker, cluster(arguments.address, study, storage, verbose=arguments.verbose):
         keep_study(arguments, whole, storage.root)
         output = getattr(arguments, "output", None)

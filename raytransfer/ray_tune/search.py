@@ -25,8 +25,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from raytransfer.config import digest, reason
+from raytransfer.config import InputError, digest, reason
 from raytransfer.data import ClassificationData, Images, load_source, load_target
+from raytransfer.databases import sqlite_path, sqlite_problem
 from raytransfer.files import Place, delete, is_damage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
 from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, failed_by, record_failure
@@ -37,7 +38,7 @@ from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
 from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage
-from raytransfer.tracking import RunRecord, Tracker, downstream_record
+from raytransfer.tracking import RunRecord, Tracker, downstream_record, without_passwords
 from raytransfer.training.devices import usable_device
 from raytransfer.training.pretraining import Pretraining
 
@@ -193,6 +194,33 @@ def _intact_state(folder: Place) -> dict[str, Any] | None:
             raise
         _log.warning("%s is damaged (%s): this pretraining begins again", folder / STATE, reason(error))
         return None
+
+
+def check_optuna_storage(url: str, *, own: bool) -> None:
+    """Check that Optuna's study can be kept in a database, which is made where it is not there.
+
+    Args:
+        url: The database's.
+        own: Whether it is the study's own, which nobody has named.
+
+    Raises:
+        InputError: It cannot.
+    """
+    problem = sqlite_problem(url, "studies", may_be_empty=own)
+    if problem is None:
+        try:
+            optuna.storages.RDBStorage(url)
+        except Exception as error:  # whatever the driver raises
+            problem = str(error).splitlines()[0]
+    if problem is None:
+        return
+    if own:
+        raise InputError(
+            f"Optuna's database {sqlite_path(url)} cannot be used ({problem}): if it is damaged, move it "
+            "away, and the search begins anew"
+        )
+    said = f"--optuna-storage {url} cannot be used ({problem}): give a database, such as sqlite:///optuna.db"
+    raise InputError(without_passwords(said))
 
 
 def _resumed(study: optuna.Study) -> int:

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from raytransfer.files import Place, existing, write_json, write_whole
+from raytransfer.config import InputError, reason
+from raytransfer.files import Place, each_of, existing, is_damage, write_json, write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,18 @@ class Failures:
         self.path(kind, key).unlink(missing_ok=True)
         self.details(kind, key).unlink(missing_ok=True)
 
+    def check(self) -> None:
+        """Read every mark.
+
+        Raises:
+            InputError: Names the first that cannot be read, and what to do with it.
+        """
+        paths: list[Place] = sorted(self.root.glob("*/*.json"))
+        broken = [found for found in each_of(_read_mark, paths) if isinstance(found, str)]
+        if broken:
+            more = f"; {len(broken) - 1} others are broken too" if broken[1:] else ""
+            raise InputError(f"a mark of failed work is broken: {broken[0]}{more}")
+
     def known(self, kind: str, keys: Iterable[str]) -> list[Failure]:
         """Return what failed of these keys, now or before, in their order."""
         keys, now = list(keys), {failure.key: failure for failure in self.new if failure.kind == kind}
@@ -114,7 +127,25 @@ class Failures:
         return [now.get(key) or self._read(kind, key) for key in keys if key in now or key in marked]
 
     def _read(self, kind: str, key: str) -> Failure:
-        try:
-            return Failure(**json.loads(self.path(kind, key).read_text()))
-        except (OSError, ValueError, TypeError):  # a mark counts by being there
-            return Failure(kind=kind, key=key, name=key, reason="?", host="?", failed_at="?")
+        found = _read_mark(self.path(kind, key))
+        if isinstance(found, Failure):
+            return found
+        # It was whole when the command began: it counts by being there.
+        return Failure(kind=kind, key=key, name=key, reason=found, host="?", failed_at="?")
+
+
+def _read_mark(path: Place) -> Failure | str:
+    """Return the failure that a mark holds, or what is wrong with it."""
+    try:
+        failure = Failure(**json.loads(path.read_bytes()))
+        if not all(isinstance(text, str) for text in (failure.name, failure.reason, failure.host)):
+            raise TypeError("name, reason and host must be text")
+        if (failure.kind, failure.key) != (path.parent.name, path.stem):
+            raise ValueError(f"it is of other work, {failure.kind} {failure.key}")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        if not is_damage(error, path):
+            raise
+        return (
+            f"{path} cannot be read ({reason(error)}): delete it, and the same command tries that work again"
+        )
+    return failure

@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Sequence
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError
 from upath import UPath
@@ -12,6 +13,21 @@ from raytransfer.files import Place, is_remote, place
 from raytransfer.models import CheckpointSeries
 from raytransfer.results.failures import Failures
 from raytransfer.results.ledger import Ledger
+from raytransfer.results.schemas import SCHEMAS
+
+_FOLDERS = ("pretraining", "ray", "results", "failed", "downstream", "search", "mlartifacts")
+"""What lies in a storage path."""
+
+
+def _outer_study(root: Place) -> Path | None:
+    """Return the storage path whose own folders a path goes through, None where it goes through none."""
+    if not isinstance(root, Path):
+        return None
+    for folder in (root, *root.parents):
+        ledger = folder.parent / "results"
+        if folder.name in _FOLDERS and any(any((ledger / kind).glob("*.parquet")) for kind in SCHEMAS):
+            return folder.parent
+    return None
 
 
 class Storage:
@@ -37,8 +53,13 @@ class Storage:
         """Make the folder and try to write into it.
 
         Raises:
-            InputError: It is a file, or cannot be made or written to; there is no such bucket.
+            InputError: It is a file, or cannot be made or written to, or is a folder of another study; there
+                is no such bucket.
         """
+        if (study := _outer_study(self.root)) is not None:
+            raise InputError(
+                f"--storage-path {self.root} is a folder of the study {study}: give that, or one of its own"
+            )
         token = place(self.root, attempts=1) / f".written-{secrets.token_hex(4)}"
         try:
             if not is_remote(self.root):

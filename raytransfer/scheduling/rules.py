@@ -47,11 +47,13 @@ class StoppingRule(ABC):
     Attributes:
         name: What command lines call it.
         signal: The score it was made for where that is not the study's, as command lines have it after "on".
+        needs_errors: Whether it refuses scores without a standard error.
         selected_epoch: The epoch whose checkpoint the rule would transfer now.
     """
 
     name: ClassVar[str]
     signal: ClassVar[str | None] = None
+    needs_errors: ClassVar[bool] = False
     selected_epoch: int | None = field(init=False, default=None)
     _last_epoch: int | None = field(init=False, default=None)
     _stopped: bool = field(init=False, default=False)
@@ -73,6 +75,19 @@ class StoppingRule(ABC):
             self._stopped = self._stops(int(epoch), float(score), float(standard_error))
             self._last_epoch = int(epoch)
         return Decision.STOP if self._stopped else Decision.CONTINUE
+
+    def check_epochs(self, most: int) -> None:
+        """Refuse arguments that no training reaches.
+
+        Args:
+            most: Epochs of the longest one.
+
+        Raises:
+            InputError: A budget beyond its end, or a grace period after which nothing is left to look at.
+        """
+        for name in ("epochs", "grace_period"):
+            value = getattr(self, name, 0)
+            require(value <= most, f"{name} of {self.name}", value, f"at most {most}, where a training ends")
 
     @property
     def stopped(self) -> bool:
@@ -211,6 +226,7 @@ class SignificantFall(_BestRule):
     """
 
     name: ClassVar[str] = "significant-fall"
+    needs_errors: ClassVar[bool] = True
     z: float = 2.0
     patience: int = 1
     grace_period: int = 1

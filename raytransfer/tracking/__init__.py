@@ -8,7 +8,8 @@ from raytransfer.tracking.records import (
     stopping_record,
 )
 from raytransfer.tracking.runs import KINDS, RunRecord
-from raytransfer.tracking.tracker import Tracker
+from raytransfer.tracking.store import without_passwords
+from raytransfer.tracking.tracker import Tracker, store_uri
 
 __all__ = [
     "KINDS",
@@ -19,4 +20,6 @@ __all__ = [
     "pretraining_record",
     "scoring_record",
     "stopping_record",
+    "store_uri",
+    "without_passwords",
 ]

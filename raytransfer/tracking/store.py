@@ -30,6 +30,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
 from raytransfer.config import InputError, reason
+from raytransfer.databases import sqlite_path, sqlite_problem
 from raytransfer.files import Place, local_copy
 from raytransfer.results import git_sha, library_versions
 from raytransfer.tracking.liveness import is_gone, signs_of_life
@@ -55,9 +56,14 @@ def _root_cause(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
+def without_passwords(text: str) -> str:
+    """Return a text without what stands before the host in addresses."""
+    return re.sub(r"//[^/@\s']+@", "//***@", text)
+
+
 def _command() -> str:
     """Return the command line, passwords in addresses left out."""
-    return re.sub(r"//[^/@\s']+@", "//***@", shlex.join(["python", *sys.argv]))
+    return without_passwords(shlex.join(["python", *sys.argv]))
 
 
 def _origin() -> dict[str, str]:
@@ -105,18 +111,21 @@ class RunStore:
     Args:
         uri: MLflow tracking URI.
         artifact_root: Where artifacts of new experiments go; with a server, it is the server's choice.
+        own: Whether it is the study's own database, which nobody has named.
 
     Raises:
-        InputError: Nobody answers at `uri`, or an experiment was deleted there.
+        InputError: Nobody answers at `uri`, its file is something else, or an experiment was deleted there.
     """
 
-    def __init__(self, uri: str, *, artifact_root: Place) -> None:
+    def __init__(self, uri: str, *, artifact_root: Place, own: bool = False) -> None:
         self.uri = uri
         self.is_server = urlsplit(uri).scheme in ("http", "https")
         self._runs: dict[tuple[str, str], _Run] = {}
         self._parents: dict[str, str] = {}
         self._uncertain: set[tuple[str, str]] = set()
         self._origin, self._session = _origin(), uuid.uuid4().hex
+        if (problem := sqlite_problem(uri, "experiments", may_be_empty=own)) is not None:
+            raise self._unusable(problem, own=own)
         try:
             self._client = MlflowClient(tracking_uri=uri)
             self._client.search_experiments(max_results=1)
@@ -127,9 +136,18 @@ class RunStore:
         except InputError:
             raise
         except Exception as error:  # MLflow's stores raise whatever their drivers do
-            raise InputError(
-                f"--tracking-uri {uri} does not answer as an MLflow server or store ({_root_cause(error)})"
-            ) from error
+            raise self._unusable(_root_cause(error), own=own) from error
+
+    def _unusable(self, problem: str, *, own: bool) -> InputError:
+        """Build the error for a store that cannot be worked with."""
+        if own:
+            path = sqlite_path(self.uri)
+            return InputError(
+                f"MLflow's database {path} cannot be used ({problem}): if it is damaged, move it away, and "
+                "the same command makes it anew from the ledger"
+            )
+        said = f"--tracking-uri {self.uri} does not answer as an MLflow server or store ({problem})"
+        return InputError(without_passwords(said))
 
     def _experiment(self, kind: str, artifact_root: Place | None) -> str:
         name = f"raytransfer-{kind}"
@@ -139,8 +157,8 @@ class RunStore:
             return str(self._client.create_experiment(name, artifact_location=location))
         if found.lifecycle_stage == "deleted":
             raise InputError(
-                f"MLflow experiment {name!r} is deleted at {self.uri}: mlflow experiments restore "
-                f"--experiment-id {found.experiment_id}"
+                f"MLflow experiment {name!r} is deleted: MLFLOW_TRACKING_URI={shlex.quote(self.uri)} mlflow "
+                f"experiments restore --experiment-id {found.experiment_id}"
             )
         return str(found.experiment_id)
 

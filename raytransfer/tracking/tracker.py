@@ -8,20 +8,23 @@ waits for MLflow but the beginning and the end: a thread writes what is publishe
 
 import gc
 import logging
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from tqdm import tqdm
 
-from raytransfer.config import reason
+from raytransfer.config import InputError, reason
+from raytransfer.databases import sqlite_url
 from raytransfer.files import Place
 from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import RunRecord, Status, Update
-from raytransfer.tracking.store import RunStore
+from raytransfer.tracking.store import RunStore, without_passwords
 from raytransfer.tracking.writer import Writer
 
 FLUSH_SECONDS = 60.0
@@ -51,6 +54,26 @@ def _countdown() -> Iterator[Callable[[int], None]]:
             bar.close()
 
 
+def store_uri(given: str | None, root: Place) -> str:
+    """Return where a command's runs go.
+
+    Args:
+        given: What `--tracking-uri` says; None for the study's own database, `mlflow.db` in the storage path.
+        root: The storage path.
+
+    Raises:
+        InputError: No database can lie in the storage path.
+    """
+    if given is not None:
+        return given
+    if not isinstance(root, Path):
+        raise InputError(
+            f"--tracking-uri is needed: MLflow's database cannot lie in {root}; give a server, such "
+            "as the cluster's, or a file of this machine: sqlite:///mlflow.db"
+        )
+    return sqlite_url(root / "mlflow.db")
+
+
 class Tracker:
     """Shows the runs of a study in MLflow.
 
@@ -60,20 +83,24 @@ class Tracker:
     Args:
         uri: MLflow tracking URI.
         artifact_root: Where artifacts of new experiments go; with a server, it is the server's choice.
+        own: Whether it is the study's own database, which nobody has named.
 
     Raises:
-        InputError: Nobody answers at `uri`, or an experiment was deleted there.
+        InputError: Nobody answers at `uri`, its file is something else, or an experiment was deleted there.
     """
 
-    def __init__(self, uri: str, *, artifact_root: Place) -> None:
+    def __init__(self, uri: str, *, artifact_root: Place, own: bool = False) -> None:
         self.uri = uri
-        self._store = RunStore(uri, artifact_root=artifact_root)
+        self._store = RunStore(uri, artifact_root=artifact_root, own=own)
         self._times: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
         # MLflow's stores make thousands of objects per batch; without the libraries' millions the collector
         # is a third of the time of writing cheaper.
         gc.freeze()
         self._writer = Writer(
-            f"MLflow at {uri}", self._store.deliver, beat=self._store.beat, seconds=BEAT_SECONDS
+            f"MLflow at {without_passwords(uri)}",
+            self._store.deliver,
+            beat=self._store.beat,
+            seconds=BEAT_SECONDS,
         )
         self._failed = False
 
@@ -151,7 +178,8 @@ class Tracker:
         with _countdown() as tell:
             missed = self._writer.close(seconds, lambda: self._store.close(status, why), tell=tell)
         if missed:
-            _log.warning("MLflow at %s missed %d runs: the next command delivers them", self.uri, missed)
+            uri = without_passwords(self.uri)
+            _log.warning("MLflow at %s missed %d runs: the next command delivers them", uri, missed)
 
     def __getstate__(self) -> dict[str, str]:
         """Return what Ray Tune writes to a file beside its callbacks; nothing reads it."""
@@ -177,4 +205,4 @@ class Tracker:
         view = f"#/experiments/{experiment}/runs?workflowType=machine_learning&{BEST_FIRST}"
         if self._store.is_server:
             return None, f"{self.uri.rstrip('/')}/{view}"
-        return f"mlflow ui --backend-store-uri {self.uri}", f"http://127.0.0.1:5000/{view}"
+        return f"mlflow ui --backend-store-uri {shlex.quote(self.uri)}", f"http://127.0.0.1:5000/{view}"

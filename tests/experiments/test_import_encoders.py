@@ -51,3 +51,20 @@ def test_imported_series_are_used_and_never_trained_on(
     assert import_encoders.main(["--storage-path", str(storage.root), str(files[0])]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {files[0]} is damaged")
     assert storage.series("swin", "simple").fingerprints() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seed", "-1"], "--seed must be between 0 and 4294967295, got -1"),
+        (["--storage-path", ""], "a folder needs a name, got ''"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, arguments: list, message: str
+) -> None:
+    monkeypatch.syspath_prepend(str(project / "experiments"))
+    import import_encoders
+
+    assert import_encoders.main([*arguments, str(tmp_path / "unet_simple.pt")]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"

@@ -93,8 +93,15 @@ def test_rules_and_the_score_can_be_chosen(replay, shared: Path, tmp_path: Path)
             ["--rule", "significant-fall"],
             "significant-fall(z=2.0, patience=1, grace_period=1) needs the standard",
         ),
-        (["--workers", "0"], "workers must be at least 1, got 0"),
+        (["--workers", "0"], "argument --workers: must be a whole number from 1 to 1024, got '0'"),
+        (["--workers", "2.5"], "argument --workers: must be a whole number from 1 to 1024, got '2.5'"),
+        (["--output", ""], "argument --output: needs a value, got ''"),
+        (["--published", ""], "argument --published: needs a value, got ''"),
         (["--rule", "settled on l2(margin=0.3)"], "no scores l2(margin=0.3, level=-2, pooled=decoder-only)"),
+        (
+            ["--rule", "fixed-budget(epochs=301)"],
+            "epochs of fixed-budget must be at most 300, where a training",
+        ),
         (["--rule", "settled on l2(pooled=sometimes)"], "unknown pooled 'sometimes'"),
     ],
 )

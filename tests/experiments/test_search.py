@@ -1,12 +1,12 @@
 """What a search is asked; one is run for real by tests/docs, one whose trials are killed by tests/cluster."""
 
 import importlib
+from argparse import Namespace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from raytransfer.config import InputError
+from raytransfer.config import InputError, StudyConfig
 from raytransfer.results import Storage
 
 
@@ -15,13 +15,36 @@ def test_a_study_in_an_object_store_needs_a_database_elsewhere(
 ) -> None:
     monkeypatch.syspath_prepend(str(project / "experiments"))
     search = importlib.import_module("search")
-    session = SimpleNamespace(
-        storage=Storage("s3://bucket/study"), options=SimpleNamespace(optuna_storage=None)
-    )
+    storage, options = Storage("s3://bucket/study"), Namespace(optuna_storage=None)
     with pytest.raises(InputError, match=r"--optuna-storage is needed.*s3://bucket/study/search"):
-        search._optuna_storage(session)
-    session.options.optuna_storage = "sqlite:///optuna.db"
-    assert search._optuna_storage(session) == "sqlite:///optuna.db"
+        search._optuna_storage(storage, options)
+    options.optuna_storage = "sqlite:///optuna.db"
+    assert search._optuna_storage(storage, options) == "sqlite:///optuna.db"
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise AssertionError("Ray must not start")
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"torn" * 1000])
+def test_a_damaged_database_of_optuna_is_one_line(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.syspath_prepend(str(project / "experiments"))
+    search = importlib.import_module("search")
+    options = Namespace(
+        optuna_storage=None, objective=None, what="pretraining", stop=search._stop("first-peak")
+    )
+    (tmp_path / "search").mkdir()
+    database = tmp_path / "search/optuna.db"
+    database.write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        search.check(StudyConfig(), Storage(tmp_path), options)
+    assert str(raised.value) == (
+        f"Optuna's database {database} cannot be used (file is not a database): if it is damaged, move it "
+        "away, and the search begins anew"
+    )
+    assert database.read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -29,16 +52,82 @@ def test_a_study_in_an_object_store_needs_a_database_elsewhere(
     [
         ("early_stop", "--rule=first-pik", "unknown rule 'first-pik': did you mean 'first-peak'?"),
         ("search", "--stop=asha(grace_period=0)", "grace_period must be at least 1, got 0"),
+        ("search", "--trials=0", "--trials: must be a whole number from 1 to 100000, got '0'"),
+        ("search", "--optuna-storage=", "--optuna-storage: needs a value, got ''"),
         ("search", "--stop=ahsa", "unknown rule 'ahsa': did you mean 'asha'?"),
+        ("early_stop", "--rule=fixed-budget(epochs=9)", "epochs of fixed-budget must be at most 8, where a"),
+        ("early_stop", "--rule=first-peak(grace_period=9)", "grace_period of first-peak must be at most 8"),
+        (
+            "early_stop",
+            "--rule=first-peak on l2(margin=0.3)",
+            "nothing is scored by l2(margin=0.3, level=-2, pooled=decoder-only): the margin must be one of "
+            "robustness.margins=[0.0, 0.25, 0.5, 0.75, 1.0]",
+        ),
+        (
+            "early_stop",
+            "--rule=first-peak on cosine(level=6)",
+            "is not scored by cosine(margin=0.5, level=6, pooled=decoder-only): it has levels 1 to 5",
+        ),
+        (
+            "early_stop",
+            "--rule=settled --set robustness.margins=[0.5]",
+            "nothing is scored by l2(margin=1, le",
+        ),
+        ("search", "--stop=fixed-budget(epochs=9)", "epochs of fixed-budget must be at most 8"),
+        (
+            "search",
+            "--stop=fixed-budget(epochs=3) --what=downstream",
+            "epochs of fixed-budget must be at most 2",
+        ),
+        (
+            "search",
+            "--stop=settled",
+            "--stop settled was made for l2(margin=1, level=-4, pooled=never), a sea",
+        ),
+        (
+            "search",
+            "--stop=significant-fall --objective=accuracy",
+            "needs standard errors, and accuracy has no",
+        ),
+        ("search", "--objective=dice", "--objective dice is not of --what pretraining: robustness, accuracy"),
+        ("search", "--optuna-storage=foo", "--optuna-storage foo cannot be used (Could not parse SQLAlchemy"),
+        (
+            "search",
+            "--optuna-storage=sqlite:////none/o.db",
+            "cannot be used (there is no folder /none): give",
+        ),
+        (
+            "search",
+            "--optuna-storage=mysql://me:secret@host/x",
+            "--optuna-storage mysql://***@host/x cannot be",
+        ),
+        (
+            "early_stop",
+            "--set pretraining.batch_size=400",
+            "is more than the 320 training images of photograph",
+        ),
     ],
 )
-def test_what_cannot_stop_a_trial_is_one_line(
-    script: str, option: str, message: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys
+def test_what_cannot_be_done_is_one_line(
+    script: str,
+    option: str,
+    message: str,
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys,
 ) -> None:
     monkeypatch.syspath_prepend(str(project / "experiments"))
     module = importlib.import_module(script)
+    monkeypatch.setattr("raytransfer.cli.session.cluster", _refuse)
+    options = option.split(" ") if " on " not in option else [option]
     code = module.main(
-        module.__doc__, module.PRESETS, module.experiment, [option], add_options=module.add_options
+        module.__doc__,
+        module.PRESETS,
+        module.experiment,
+        ["--preset=smoke", f"--storage-path={tmp_path}", *options],
+        add_options=module.add_options,
+        check=module.check,
     )
     assert code == 2
     (line,) = capsys.readouterr().err.splitlines()

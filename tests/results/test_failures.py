@@ -1,10 +1,12 @@
 """Marks of failed work, and waiting for a storage."""
 
 import errno
+import json
 from pathlib import Path
 
 import pytest
 
+from raytransfer.config import InputError
 from raytransfer.files import is_of_storage, write_whole
 from raytransfer.results import Storage, patience, patiently
 
@@ -30,13 +32,38 @@ def test_a_mark_leaves_work_out_until_it_is_asked_for(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("failed/downstream/a*"))
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"kind'])
-def test_a_torn_mark_still_counts(tmp_path: Path, content: str) -> None:
+MARK = {"kind": "downstream", "key": "a", "name": "A", "reason": "no", "host": "b", "failed_at": "now"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "Expecting value"),
+        ('{"kind', "Unterminated string"),
+        ("[" * 100_000, "recursion"),
+        ("{}", "missing 6 required"),
+        ("[]", "must be a mapping"),
+        (json.dumps({**MARK, "reason": None}), "name, reason and host must be text"),
+        (json.dumps({**MARK, "key": "b"}), "it is of other work, downstream b"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_a_broken_mark_is_named(tmp_path: Path, content: str, why: str) -> None:
     storage = Storage(tmp_path)
-    write_whole(storage.failures.path("downstream", "a"), content.encode())
+    storage.failures.mark("downstream", "c", "C", "no", details="")
+    storage.failures.check()
+    path = storage.failures.path("downstream", "a")
+    write_whole(path, content.encode())
+    with pytest.raises(InputError) as raised:
+        storage.failures.check()
+    (message,) = raised.value.args
+    assert message.startswith(f"a mark of failed work is broken: {path} cannot be read (")
+    assert why in message
+    assert "delete it, and the same command tries that work again" in message
+    # One that breaks while a command runs counts by being there.
     assert not storage.pending("downstream", ["a"])
     (found,) = storage.failures.known("downstream", ["a"])
-    assert found.key == "a"
+    assert (found.key, f"{path} cannot be read" in found.reason) == ("a", True)
 
 
 def test_a_full_storage_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from raytransfer.scheduling import (
     FirstPeak,
     FixedBudget,
     Replay,
+    Settled,
     SignificantFall,
     replay,
 )
@@ -112,6 +113,26 @@ def test_a_resumed_trial_that_repeats_epochs_decides_the_same(cut: int) -> None:
 def test_impossible_parameters_are_named(make, name: str) -> None:
     with pytest.raises(InputError, match=name):
         make()
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (FixedBudget(8), None),
+        (FixedBudget(9), "epochs of fixed-budget must be at most 8, where a training ends, got 9"),
+        (FirstPeak(grace_period=8, patience=9), None),
+        (FirstPeak(grace_period=9), "grace_period of first-peak must be at most 8"),
+        (BestOfAll(grace_period=9), "grace_period of best-of-all must be at most 8"),
+        (Settled(min_epochs=20), None),
+    ],
+)
+def test_what_no_training_reaches_is_named(rule, message: str | None) -> None:
+    if message is None:
+        rule.check_epochs(8)
+        return
+    with pytest.raises(InputError) as raised:
+        rule.check_epochs(8)
+    assert message in str(raised.value)
 
 
 def test_an_empty_curve_is_refused() -> None:

@@ -1,9 +1,12 @@
 import json
+import re
+import shlex
 import shutil
 import socket
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from mlflow import MlflowClient
@@ -11,7 +14,7 @@ from mlflow.entities import LoggedModelStatus
 
 from raytransfer.config import InputError
 from raytransfer.models import create_segmentation_model, save_trained
-from raytransfer.tracking import RunRecord, Tracker
+from raytransfer.tracking import RunRecord, Tracker, store
 
 NOWHERE = Path("/nowhere")
 
@@ -230,13 +233,39 @@ def test_a_store_that_is_none_is_said(uri: str) -> None:
         Tracker(uri, artifact_root=NOWHERE)
 
 
+@pytest.mark.parametrize(("own", "says"), [(False, "it is empty: no database"), (True, "MLflow was asked")])
+def test_an_empty_file_is_no_store_but_where_a_command_of_the_study_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool, says: str
+) -> None:
+    monkeypatch.setattr(store, "MlflowClient", Mock(side_effect=RuntimeError("MLflow was asked")))
+    (tmp_path / "mlflow.db").touch()
+    with pytest.raises(InputError, match=says):
+        Tracker(f"sqlite:///{tmp_path}/mlflow.db", artifact_root=NOWHERE, own=own)
+
+
+def test_a_database_that_is_torn_in_the_middle_is_said(empty_store: Path, tmp_path: Path) -> None:
+    content = bytearray(empty_store.read_bytes())
+    content[4096:] = bytes(len(content) - 4096)
+    (tmp_path / "mlflow.db").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"^MLflow's database .* \(database disk image is malformed\): if it"
+    ):
+        Tracker(f"sqlite:///{tmp_path}/mlflow.db", artifact_root=NOWHERE, own=True)
+
+
+def test_passwords_are_not_said() -> None:
+    with pytest.raises(InputError, match=r"--tracking-uri postgresql://\*\*\*@127\.0\.0\.1:9/runs does not"):
+        Tracker("postgresql://me:secret@127.0.0.1:9/runs", artifact_root=NOWHERE)
+
+
 def test_a_deleted_experiment_is_said(empty_store: Path, tmp_path: Path) -> None:
     shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     _tracker(uri).close()
     client = MlflowClient(uri)
     client.delete_experiment(client.get_experiment_by_name("raytransfer-robustness").experiment_id)
-    with pytest.raises(InputError, match="mlflow experiments restore"):
+    command = f"MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id"
+    with pytest.raises(InputError, match=re.escape(command)):
         Tracker(uri, artifact_root=NOWHERE)
 
 
@@ -245,6 +274,15 @@ def test_the_hint_shows_the_runs(database: str) -> None:
         command, link = tracker.ui_hint()
     assert command == f"mlflow ui --backend-store-uri {database}"
     assert "/runs?workflowType=machine_learning&orderByKey=metrics.%60summary%2Ffinal_dice%60" in link
+
+
+def test_the_hint_can_be_pasted(empty_store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my runs; all"
+    folder.mkdir()
+    shutil.copy(empty_store, folder / "mlflow.db")
+    with _tracker(uri := f"sqlite:///{folder}/mlflow.db") as tracker:
+        command, _ = tracker.ui_hint()
+    assert shlex.split(command) == ["mlflow", "ui", "--backend-store-uri", uri]
 
 
 def test_a_model_comes_to_a_finished_run_once(database: str, tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""What would fail only once work has begun, found out before it does."""
+
+import os
+from pathlib import Path
+
+from torchvision.datasets.folder import IMG_EXTENSIONS
+
+from raytransfer.config import InputError, SourceConfig, StudyConfig
+from raytransfer.data import source_problem
+from raytransfer.data.photographs import PHOTOGRAPHS
+from raytransfer.models import encoder_of, num_levels
+from raytransfer.results import PretrainingUnit, Signal
+
+
+def check_recipe(unit: PretrainingUnit) -> None:
+    """Check what a pretraining's batches need; nothing where its source data are not on this machine.
+
+    Raises:
+        InputError: A batch has more images than there are, or its parts cannot be mixed in pairs.
+    """
+    recipe, source = unit.recipe, unit.study.source
+    if source_problem(source) is not None:
+        return
+    share = recipe.batch_size // recipe.num_workers
+    if unit.scheme == "advanced" and share % 2:
+        raise InputError(
+            f"pretraining.batch_size={recipe.batch_size} gives each of {recipe.num_workers} workers {share} "
+            "images, an odd number, but scheme 'advanced' mixes them in pairs"
+        )
+    images = training_images(source, enough=recipe.batch_size)
+    if images is not None and images < recipe.batch_size:
+        remedy = (
+            "reference_recipes=true sets it: use more images, or recipes of your own"
+            if unit.study.reference_recipes
+            else "make it smaller with --set, or use more images"
+        )
+        raise InputError(
+            f"pretraining.batch_size={recipe.batch_size} of {unit.name} is more than the {images} training "
+            f"images of {source.name}: {remedy}"
+        )
+
+
+def training_images(source: SourceConfig, *, enough: int) -> int | None:
+    """Return how many training images there are, counted no further than to what is enough.
+
+    Of a tree of images only so many names are read, none of a source that is neither a tree nor embedded.
+    """
+    if source.name == "photographs":
+        return source.train_per_class * sum(map(len, PHOTOGRAPHS.values()))
+    if source.name != "imagenet":
+        return None
+    count = 0
+    for class_folder in os.scandir(Path(source.root).expanduser() / "train"):
+        for _, _, files in os.walk(class_folder, followlinks=True):
+            count += sum(name.lower().endswith(IMG_EXTENSIONS) for name in files)
+            if count >= enough:
+                return count
+    return count
+
+
+def check_signal(signal: Signal, study: StudyConfig) -> None:
+    """Check that the scores that a rule follows are computed.
+
+    Raises:
+        InputError: Nobody computes them.
+    """
+    if signal.margin not in study.robustness.margins:
+        raise InputError(
+            f"nothing is scored by {signal}: the margin must be one of "
+            f"robustness.margins={list(study.robustness.margins)}"
+        )
+    for encoder in dict.fromkeys(map(encoder_of, study.models)):
+        levels = num_levels(encoder)
+        if not 1 <= abs(signal.level) <= levels:
+            raise InputError(f"{encoder} is not scored by {signal}: it has levels 1 to {levels}")
