@@ -23,7 +23,7 @@ from grid import run as train
 from presets import PRESETS
 
 from raytransfer.cli import Session, main
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.report import (
     ablation_text,
     baselines_text,

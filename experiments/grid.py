@@ -19,8 +19,9 @@ from robustness import run as score
 from tabulate import tabulate
 
 from raytransfer.cli import Session, main
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
 from raytransfer.data import source_problem, source_size, target_problem, training_size
+from raytransfer.errors import InputError
 from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report import answers, draw_answers, summary

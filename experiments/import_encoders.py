@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from raytransfer.config import MOST_SEED, InputError
+from raytransfer.config import MOST_SEED
+from raytransfer.errors import InputError
 from raytransfer.files import Place
 from raytransfer.models import (
     CheckpointSeries,

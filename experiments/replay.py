@@ -26,7 +26,8 @@ from typing import NamedTuple
 from presets import PRESETS
 
 from raytransfer.cli import Records, main_on_records, whole_number
-from raytransfer.config import MOST_PROCESSES, InputError
+from raytransfer.config import MOST_PROCESSES
+from raytransfer.errors import InputError
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
 from raytransfer.report import (
     JudgeFactory,

@@ -22,7 +22,7 @@ from presets import PRESETS
 from replay import replayed
 
 from raytransfer.cli import Records, filled, main_on_records, read_by
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.files import Place
 from raytransfer.report import choices, measured
 from raytransfer.report.advice import advise

@@ -30,8 +30,9 @@ from ray.tune.schedulers import TrialScheduler
 from tabulate import tabulate
 
 from raytransfer.cli import Session, filled, main, read_by, whole_number
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
 from raytransfer.databases import sqlite_url
+from raytransfer.errors import InputError
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha
 from raytransfer.ray_tune.search import check_optuna_storage, search

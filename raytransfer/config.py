@@ -6,22 +6,19 @@ identifies what was computed: two results with the same digest came from the sam
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
 import math
 import sys
-import traceback
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-Config = TypeVar("Config")
+from raytransfer.errors import InputError, unknown_name
 
-FEW = 8
-"""Up to so many valid names are listed beside the nearest one."""
+Config = TypeVar("Config")
 
 MOST_SEED = 2**32 - 1
 """A seed is a word of 32 bits: numpy takes the rest of a larger one for the word after it, say an epoch."""
@@ -31,36 +28,6 @@ MOST_EPOCHS, MOST_IMAGES, MOST_PIXELS, MOST_PROCESSES = 100_000, 1_000_000, 8192
 
 LEAST_SHARE, MOST_RESOURCES = 0.0001, 1_000_000
 """Of a resource, what Ray counts in, and more than any cluster has."""
-
-
-class InputError(ValueError):
-    """Something the user gave is wrong; the message is one line that names it and the fix."""
-
-
-class WorkFailedError(RuntimeError):
-    """A part of the work failed; the message is one line that names it and where the details are."""
-
-
-def reason(error: BaseException) -> str:
-    """Return an error as one line: its kind and what it says, of a wrapped one what began it."""
-    return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
-
-
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
-    """Build the error for a name that does not exist, with the nearest one that does.
-
-    Args:
-        kind: What the name should be, for example "model".
-        name: What was given.
-        known: The valid names.
-    """
-    known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
-    hints = [f"did you mean {near[0]!r}?"] if near else []
-    if not near or len(known) <= FEW:
-        few = known if len(known) <= 2 * FEW else [*known[:FEW], f"... ({len(known)} in all)"]
-        hints.append(f"valid: {', '.join(few)}")
-    return InputError(f"unknown {kind} {name!r}: {' '.join(hints)}")
 
 
 def setting(default: Any, meaning: str, *, changes_results: bool = True) -> Any:

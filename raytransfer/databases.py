@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 SQLITE = "sqlite:///"
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 from upath import UPath
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 _AT_ONCE = 16
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EBUSY)

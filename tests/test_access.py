@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from raytransfer.cli import main
-from raytransfer.config import InputError, StudyConfig, TargetConfig
+from raytransfer.config import StudyConfig, TargetConfig
 from raytransfer.data import load_target
+from raytransfer.errors import InputError
 from raytransfer.models import create_encoder, create_segmentation_model
 from raytransfer.results import Ledger
 

@@ -4,7 +4,6 @@ import pytest
 
 from raytransfer.config import (
     DownstreamConfig,
-    InputError,
     PretrainingConfig,
     StudyConfig,
     describe,
@@ -13,6 +12,7 @@ from raytransfer.config import (
     to_dict,
     with_overrides,
 )
+from raytransfer.errors import InputError
 
 
 def test_a_config_survives_its_plain_form() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.config import InputError
 from raytransfer.databases import sqlite_path, sqlite_problem, sqlite_url
+from raytransfer.errors import InputError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from upath import UPath
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.files import (
     Place,
     delete,

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from raytransfer.config import InputError, SourceConfig, StudyConfig
+from raytransfer.config import SourceConfig, StudyConfig
 from raytransfer.data import source_problem
 from raytransfer.data.photographs import PHOTOGRAPHS
+from raytransfer.errors import InputError
 from raytransfer.models import encoder_of, num_levels
 from raytransfer.results import PretrainingUnit, Signal
 

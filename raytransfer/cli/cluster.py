@@ -10,7 +10,8 @@ import ray
 
 from raytransfer.cli.room import check_room
 from raytransfer.cli.sight import check_sight
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError
 from raytransfer.results import Storage
 
 

@@ -15,7 +15,8 @@ from raytransfer.cli.options import (
 from raytransfer.cli.records import Records, of_published, of_study, published_tables
 from raytransfer.cli.session import Check, Session, open_session
 from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
-from raytransfer.config import InputError, StudyConfig, WorkFailedError
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.files import is_of_storage
 from raytransfer.results import Curve, Storage, curves
 from raytransfer.terminal import say_error, terminal

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from raytransfer.config import InputError, StudyConfig, describe, unknown_name
+from raytransfer.config import StudyConfig, describe
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.terminal import add_terminal_options
 
 PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")

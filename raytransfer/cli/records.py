@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from raytransfer.cli.options import PUBLISHED_FILES
 from raytransfer.cli.study import storage_root, with_known_data
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError
 from raytransfer.results import (
     SCHEMAS,
     Curve,

@@ -10,7 +10,8 @@ import ray
 from ray._private.state import state
 from ray.experimental.internal_kv import _internal_kv_get
 
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError
 
 Resources = Mapping[str, float]
 

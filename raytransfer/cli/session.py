@@ -10,7 +10,8 @@ from pathlib import Path
 from raytransfer.cli.checks import check_recipe
 from raytransfer.cli.cluster import check_address, cluster
 from raytransfer.cli.study import keep_study, storage_root, with_loadable_data
-from raytransfer.config import InputError, StudyConfig, WorkFailedError
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.ray_train.pretraining import is_imported, series_problem
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage, pretraining_units
 from raytransfer.tracking import Tracker, store_uri

@@ -6,8 +6,9 @@ import secrets
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raytransfer.config import InputError, StudyConfig, reason
+from raytransfer.config import StudyConfig
 from raytransfer.data import unseen_data
+from raytransfer.errors import InputError, reason
 from raytransfer.files import Place, is_remote
 from raytransfer.results import Storage
 

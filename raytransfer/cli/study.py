@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from raytransfer.cli.options import DEFAULT_PRESET, Presets
-from raytransfer.config import InputError, StudyConfig, unknown_name, with_overrides
+from raytransfer.config import StudyConfig, with_overrides
 from raytransfer.data import check_data, resolve_data, target_problem
 from raytransfer.data.source_augmentation import SCHEMES
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.files import Place, place
 from raytransfer.models import encoder_of, num_levels
 from raytransfer.results.study_file import read_study, write_study

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 SPLITS = ("train", "test")
 

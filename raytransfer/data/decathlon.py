@@ -18,9 +18,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import SPLITS, Case, Layout, PrepareSettings, seeded_split
 from raytransfer.data.volumes import SUFFIXES, intensities_in_words, name_of, volume_case
+from raytransfer.errors import InputError
 
 DESCRIPTION = "dataset.json"
 

@@ -34,7 +34,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import SPLITS, BadFileError, Case, Layout, PrepareSettings, seeded_split
 from raytransfer.data.folder_layouts import Listing, Pair, list_pairs
 from raytransfer.data.groups import guess_groups, read_groups
@@ -49,6 +48,7 @@ from raytransfer.data.picture_values import (
 from raytransfer.data.pictures import LOSSLESS, read_label_mask, read_values
 from raytransfer.data.resizing import resize_image, resize_labels
 from raytransfer.data.volumes import outside_labels
+from raytransfer.errors import InputError
 from raytransfer.terminal import SOON, progress
 
 

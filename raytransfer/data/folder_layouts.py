@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from raytransfer.config import FEW, InputError
 from raytransfer.data.cases import SPLITS, list_files, pair_files
 from raytransfer.data.groups import GROUPS
 from raytransfer.data.pictures import PICTURES
+from raytransfer.errors import FEW, InputError
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img")
 MASK_FOLDERS = (

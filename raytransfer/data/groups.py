@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 GROUPS = "groups.csv"
 COLUMNS = (("file", "group"), ("image", "group"))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
-from raytransfer.config import FEW, InputError, SourceConfig
+from raytransfer.config import SourceConfig
 from raytransfer.data.classification import ClassificationData
 from raytransfer.data.pictures import TOO_LARGE, too_large
+from raytransfer.errors import FEW, InputError
 
 SPLITS = ("train", "val")
 

@@ -1,8 +1,8 @@
 """What a study calls a prepared data set."""
 
-from raytransfer.config import InputError
 from raytransfer.data.prepared import PREPARERS
 from raytransfer.data.registry import TARGETS
+from raytransfer.errors import InputError
 
 OWN = "folder"
 """The kind of data set that has no name of its own."""

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import BadFileError
 from raytransfer.data.pictures import read_label_mask, read_values
+from raytransfer.errors import InputError
 
 FULL_RANGES = (255, 1023, 4095, 16383, 65535)
 """Largest values of 8, 10, 12, 14 and 16 bits."""

@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import InputError, unknown_name
 from raytransfer.data.acdc import read_acdc
 from raytransfer.data.arrays import SegmentationData, Split
 from raytransfer.data.cases import SPLITS, Layout, PrepareSettings
@@ -39,6 +38,7 @@ from raytransfer.data.folder import read_folder
 from raytransfer.data.groups import check_pattern
 from raytransfer.data.idrid import read_idrid
 from raytransfer.data.writing import ARRAYS, DESCRIPTION, FORMAT, write_prepared
+from raytransfer.errors import InputError, unknown_name
 
 PREVIEW = "preview.png"
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from raytransfer.config import InputError, SourceConfig, TargetConfig, unknown_name
+from raytransfer.config import SourceConfig, TargetConfig
 from raytransfer.data import acdc, covid_qu_ex, idrid
 from raytransfer.data.arrays import SegmentationData
 from raytransfer.data.cases import PrepareSettings
@@ -15,6 +15,7 @@ from raytransfer.data.imagenet import imagenet_classes, imagenet_fingerprint, lo
 from raytransfer.data.mni152 import load_mni152
 from raytransfer.data.photographs import load_photographs
 from raytransfer.data.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
+from raytransfer.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)

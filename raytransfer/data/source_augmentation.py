@@ -11,7 +11,7 @@ from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
-from raytransfer.config import unknown_name
+from raytransfer.errors import unknown_name
 
 SCHEMES = ("simple", "advanced")
 

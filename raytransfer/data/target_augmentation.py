@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import DownstreamConfig, InputError
+from raytransfer.config import DownstreamConfig
 from raytransfer.data.arrays import SegmentationData
+from raytransfer.errors import InputError
 
 
 class RandomRotatedSquare(A.DualTransform):

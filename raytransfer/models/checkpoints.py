@@ -11,7 +11,7 @@ from typing import Any
 import safetensors.torch
 from safetensors import SafetensorError
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.files import Place, delete, is_damage, is_remote, local_copy, write_folder
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.registry import create_encoder

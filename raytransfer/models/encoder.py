@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 THESIS_NORMALIZATION = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 """Mean and standard deviation that leave images in [0, 1] as they are, as the thesis trained."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from upath import UPath
 
-from raytransfer.config import InputError, unknown_name
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.files import Place, place
 from raytransfer.models.checkpoints import CheckpointSeries, save_encoder
 from raytransfer.models.registry import create_encoder

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from raytransfer.config import InputError, unknown_name
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.models.attention_unet import AttentionUNetDecoder
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.resnet import ResNet50Encoder

@@ -3,7 +3,7 @@
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models.encoder import Encoder
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from raytransfer.config import InputError, unknown_name
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.segmentation import SegmentationModel, from_full_resolution
 

@@ -3,7 +3,7 @@
 from timm.layers import DropPath
 from torch import Tensor
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 
 class StochasticDepth(DropPath):

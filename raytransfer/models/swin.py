@@ -8,7 +8,7 @@ from timm.layers import DropPath, PatchEmbed
 from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock
 from torch import Tensor, nn
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models.encoder import THESIS_NORMALIZATION, Encoder
 from raytransfer.models.stochastic_depth import linear_rates
 

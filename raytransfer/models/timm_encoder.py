@@ -7,7 +7,7 @@ from typing import Any
 import timm
 from torch import Tensor
 
-from raytransfer.config import InputError, unknown_name
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.models.encoder import THESIS_NORMALIZATION, Encoder
 
 READS_FILES = {"pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"}

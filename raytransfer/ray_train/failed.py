@@ -21,7 +21,7 @@ import ray.train
 import torch
 from ray.train.v2._internal.exceptions import RayTrainError
 
-from raytransfer.config import WorkFailedError, reason
+from raytransfer.errors import WorkFailedError, reason
 from raytransfer.files import is_of_storage
 from raytransfer.models import CorruptCheckpointError, ReplacedCheckpointError
 from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage

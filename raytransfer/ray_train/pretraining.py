@@ -15,8 +15,8 @@ import ray.train.torch
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy
 
-from raytransfer.config import InputError
 from raytransfer.data import load_source
+from raytransfer.errors import InputError
 from raytransfer.files import delete
 from raytransfer.ray_train.failed import (
     RETRIES,

@@ -7,7 +7,7 @@ import ray
 import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
-from raytransfer.config import reason
+from raytransfer.errors import reason
 from raytransfer.files import Place, delete, is_damage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state
 from raytransfer.results import PretrainingUnit, Storage, patiently

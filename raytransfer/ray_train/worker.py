@@ -9,7 +9,7 @@ import ray.train
 import ray.train.torch
 from ray.util import get_current_placement_group
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.ray_train.epochs import STATE, train_unit
 from raytransfer.ray_train.failed import Cause, GivenUpError, failed_by
 from raytransfer.ray_train.interface import GPU_SETTING

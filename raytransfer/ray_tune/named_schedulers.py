@@ -13,7 +13,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.ray_tune.replay import SchedulerJudge
 from raytransfer.scheduling import RULES, Judge, RecordedPretraining, RuleJudge, call_from_text, rule_factory
 

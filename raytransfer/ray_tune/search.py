@@ -25,9 +25,10 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from raytransfer.config import InputError, digest, reason
+from raytransfer.config import digest
 from raytransfer.data import ClassificationData, Images, load_source, load_target
 from raytransfer.databases import sqlite_path, sqlite_problem
+from raytransfer.errors import InputError, reason
 from raytransfer.files import Place, delete, is_damage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
 from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, failed_by, record_failure

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow.fs
 from ray.tune.utils import flatten_dict
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.results import STANDARD_ERROR
 from raytransfer.scheduling import StoppingRule, restored
 

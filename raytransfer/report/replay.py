@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 from tabulate import tabulate
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.report.choosing import standard_error
 from raytransfer.results import Curve, EpochSeconds, Signal
 from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate

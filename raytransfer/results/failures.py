@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from raytransfer.config import InputError, reason
+from raytransfer.errors import InputError, reason
 from raytransfer.files import Place, each_of, existing, is_damage, write_json, write_whole
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raytransfer.config import InputError, reason, unknown_name
+from raytransfer.errors import InputError, reason, unknown_name
 from raytransfer.files import Place, each_of, existing, is_damage, write_whole
 from raytransfer.results.schemas import SCHEMAS
 

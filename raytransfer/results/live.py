@@ -11,7 +11,8 @@ from itertools import count, product, takewhile
 from statistics import fmean
 from typing import Any
 
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError
 from raytransfer.models import num_levels
 from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage

@@ -29,8 +29,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from raytransfer.config import InputError, reason, unknown_name
 from raytransfer.data import TARGETS
+from raytransfer.errors import InputError, reason, unknown_name
 from raytransfer.models import encoder_of, num_levels
 
 MODELS = {

@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from raytransfer.config import POOLINGS, InputError, RobustnessConfig, unknown_name
+from raytransfer.config import POOLINGS, RobustnessConfig
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.models import num_levels
 from raytransfer.results.curves import Choice
 from raytransfer.scheduling import RULES, call_from_text

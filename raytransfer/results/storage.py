@@ -8,7 +8,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError
 from upath import UPath
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.files import Place, is_remote, place
 from raytransfer.models import CheckpointSeries
 from raytransfer.results.failures import Failures

@@ -13,7 +13,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from raytransfer.config import InputError, StudyConfig, from_dict, reason, result_settings, to_dict
+from raytransfer.config import StudyConfig, from_dict, result_settings, to_dict
+from raytransfer.errors import InputError, reason
 from raytransfer.files import Place, place, write_json
 
 NAME = "study.json"

@@ -12,13 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from raytransfer.config import (
-    KEPT_BY_REFERENCE_RECIPES,
-    PretrainingConfig,
-    StudyConfig,
-    digest,
-    to_dict,
-)
+from raytransfer.config import KEPT_BY_REFERENCE_RECIPES, PretrainingConfig, StudyConfig, digest, to_dict
 from raytransfer.data import target_identity
 from raytransfer.models import encoder_of, num_levels
 from raytransfer.training.recipes import reference_recipe

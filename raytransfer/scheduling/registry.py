@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from raytransfer.config import InputError, unknown_name
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, SignificantFall, StoppingRule
 from raytransfer.scheduling.settled import Settled
 

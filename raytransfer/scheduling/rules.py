@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 
 class Decision(Enum):

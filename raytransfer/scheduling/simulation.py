@@ -15,7 +15,7 @@ from itertools import count, pairwise
 from statistics import fmean
 from typing import NamedTuple
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.scheduling.rules import Decision, StoppingRule
 
 

@@ -29,8 +29,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
-from raytransfer.config import InputError, reason
 from raytransfer.databases import sqlite_path, sqlite_problem
+from raytransfer.errors import InputError, reason
 from raytransfer.files import Place, local_copy
 from raytransfer.results import git_sha, library_versions
 from raytransfer.tracking.liveness import is_gone, signs_of_life

@@ -18,8 +18,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from raytransfer.config import InputError, reason
 from raytransfer.databases import sqlite_url
+from raytransfer.errors import InputError, reason
 from raytransfer.files import Place
 from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from raytransfer.config import InputError, PretrainingConfig
+from raytransfer.config import PretrainingConfig
 from raytransfer.data import ClassificationData
 from raytransfer.data.source_augmentation import batch_augmentation, image_augmentation, image_evaluation
+from raytransfer.errors import InputError
 from raytransfer.models import Encoder, create_encoder
 from raytransfer.training.batches import BATCH_STREAM, read_batches
 from raytransfer.training.processes import summed_over_processes

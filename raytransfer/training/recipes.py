@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from raytransfer.config import PretrainingConfig, unknown_name
+from raytransfer.config import PretrainingConfig
+from raytransfer.errors import unknown_name
 
 _COMMON = PretrainingConfig(
     epochs=300,

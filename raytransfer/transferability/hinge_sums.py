@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raytransfer.config import MARGINS, InputError, unknown_name
+from raytransfer.config import MARGINS
+from raytransfer.errors import InputError, unknown_name
 from raytransfer.transferability.distances import DISTANCES, neighbour_products, pair_products
 from raytransfer.transferability.hinge_sums import HingeSums, RobustnessScore
 from raytransfer.transferability.jitter import ColorJitter

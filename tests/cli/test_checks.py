@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from raytransfer.cli.checks import check_recipe, check_signal, training_images
-from raytransfer.config import InputError, SourceConfig, StudyConfig, with_overrides
+from raytransfer.config import SourceConfig, StudyConfig, with_overrides
 from raytransfer.data.photographs import load_photographs
+from raytransfer.errors import InputError
 from raytransfer.results import pretraining_units, read_signal
 
 

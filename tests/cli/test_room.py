@@ -4,7 +4,8 @@ import pytest
 
 from raytransfer.cli import room
 from raytransfer.cli.room import fits, needs
-from raytransfer.config import InputError, PretrainingConfig, ResourcesConfig, StudyConfig, with_overrides
+from raytransfer.config import PretrainingConfig, ResourcesConfig, StudyConfig, with_overrides
+from raytransfer.errors import InputError
 
 SMALL, LARGE = {"CPU": 2, "memory": 4e9}, {"CPU": 8, "memory": 32e9}
 GPU = {**LARGE, "GPU": 1}

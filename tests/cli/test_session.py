@@ -6,7 +6,8 @@ from unittest.mock import Mock
 import pytest
 
 from raytransfer.cli import Session
-from raytransfer.config import StudyConfig, WorkFailedError
+from raytransfer.config import StudyConfig
+from raytransfer.errors import WorkFailedError
 from raytransfer.results import Storage
 
 REASON = "ValueError: {'a': 1} and {} are no numbers"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from independent_resizing import nearest, resize
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import BadDataError
 from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.errors import InputError
 
 SIZE = 32
 TASK = "Task04_Hippocampus"

@@ -10,10 +10,10 @@ import pytest
 from independent_resizing import nearest, resize
 from PIL import Image
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import BadDataError
 from raytransfer.data.pictures import read_label_mask
 from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.errors import InputError
 
 SIZE = 32
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import generated_trees as trees
 import pytest
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import BadDataError
 from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.errors import InputError
 
 SIZE = 32
 

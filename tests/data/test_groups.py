@@ -8,10 +8,10 @@ from pathlib import Path
 import generated_trees as trees
 import pytest
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import BadDataError
 from raytransfer.data.groups import guess_groups
 from raytransfer.data.prepared import prepare
+from raytransfer.errors import InputError
 
 SIZE = 32
 NAMES = [f"p{patient:02d}_{number}" for patient in range(5) for number in range(3)]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.config import InputError, PretrainingConfig, SourceConfig
+from raytransfer.config import PretrainingConfig, SourceConfig
 from raytransfer.data import load_source, source_problem
+from raytransfer.errors import InputError
 from raytransfer.training.pretraining import Pretraining
 
 COLOURS = {"n01440764": (200, 40, 40), "n02105855": (40, 200, 40), "n03445777": (40, 40, 200)}

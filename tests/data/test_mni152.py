@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from nilearn import datasets
 
-from raytransfer.config import InputError, TargetConfig
+from raytransfer.config import TargetConfig
 from raytransfer.data import load_target
 from raytransfer.data.mni152 import GAP, TEST_BLOCK, TRAIN_BLOCK, split_of
+from raytransfer.errors import InputError
 
 
 def test_slices_have_the_promised_form() -> None:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from raytransfer.config import InputError, SourceConfig
+from raytransfer.config import SourceConfig
 from raytransfer.data import load_source
 from raytransfer.data.photographs import regions
+from raytransfer.errors import InputError
 
 
 def test_photographs_have_the_promised_form() -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.config import InputError
 from raytransfer.data.cases import BadDataError, BadFileError
 from raytransfer.data.picture_values import number
 from raytransfer.data.pictures import read_colour, read_values
 from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.errors import InputError
 
 SIZE = 32
 

@@ -7,9 +7,10 @@ import generated_trees
 import numpy as np
 import pytest
 
-from raytransfer.config import DownstreamConfig, InputError, SourceConfig, TargetConfig
+from raytransfer.config import DownstreamConfig, SourceConfig, TargetConfig
 from raytransfer.data import load_target, resolve_data, target_identity, target_problem, training_size
 from raytransfer.data.prepared import prepare
+from raytransfer.errors import InputError
 from raytransfer.metrics import METRICS
 from raytransfer.models import create_encoder
 from raytransfer.training.downstream import DownstreamTraining

@@ -9,11 +9,11 @@ import generated_trees as trees
 import numpy as np
 import pytest
 
-from raytransfer.config import InputError
 from raytransfer.data import TARGETS
 from raytransfer.data.cases import BadDataError
 from raytransfer.data.naming import study_name
 from raytransfer.data.prepared import PREPARERS, fingerprint, load_prepared, prepare
+from raytransfer.errors import InputError
 
 SIZE = 32
 

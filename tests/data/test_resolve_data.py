@@ -12,9 +12,10 @@ import generated_trees
 import numpy as np
 import pytest
 
-from raytransfer.config import InputError, SourceConfig, StudyConfig, TargetConfig
+from raytransfer.config import SourceConfig, StudyConfig, TargetConfig
 from raytransfer.data import load_source, resolve_data, unseen_data
 from raytransfer.data.prepared import fingerprint, prepare
+from raytransfer.errors import InputError
 from raytransfer.results import configurations, downstream_units, pretraining_units, scoring_units
 
 SHA256 = "a" * 64

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from raytransfer.config import InputError
 from raytransfer.data.source_augmentation import (
     SCHEMES,
     batch_augmentation,
     image_augmentation,
     image_evaluation,
 )
+from raytransfer.errors import InputError
 from raytransfer.training.seeding import seeded
 
 CLASSES = 5

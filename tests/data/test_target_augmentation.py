@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from raytransfer.config import DownstreamConfig, InputError
+from raytransfer.config import DownstreamConfig
 from raytransfer.data import SegmentationData
 from raytransfer.data.arrays import Split
 from raytransfer.data.target_augmentation import downstream_augmentation
+from raytransfer.errors import InputError
 
 SIZE = 64
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError
 from raytransfer.results import Storage
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models import CheckpointSeries, create_encoder, import_public_encoder, load_encoder
 from raytransfer.models.public_weights import parse_public_name, reference_key
 

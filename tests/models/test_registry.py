@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models import create_encoder, create_segmentation_model, encoder_of
 from raytransfer.training.seeding import seeded
 

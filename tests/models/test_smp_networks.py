@@ -2,7 +2,7 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models import create_encoder, create_segmentation_model, encoder_of
 from raytransfer.training.seeding import seeded
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models import create_encoder, create_segmentation_model, load_encoder, save_encoder
 from raytransfer.models.stochastic_depth import StochasticDepth, linear_rates
 from raytransfer.training.seeding import seeded

@@ -8,8 +8,9 @@ from statistics import fmean
 
 import pytest
 
-from raytransfer.config import InputError, PretrainingConfig, SourceConfig, StudyConfig, TargetConfig
+from raytransfer.config import PretrainingConfig, SourceConfig, StudyConfig, TargetConfig
 from raytransfer.data import ClassificationData, SegmentationData
+from raytransfer.errors import InputError
 from raytransfer.models import load_encoder
 from raytransfer.ray_train.epochs import read_state, train_unit
 from raytransfer.results import (

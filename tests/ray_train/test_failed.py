@@ -21,7 +21,7 @@ from ray.exceptions import (
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from torch._utils import ExceptionWrapper
 
-from raytransfer.config import InputError, WorkFailedError
+from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.models import CorruptCheckpointError, ReplacedCheckpointError
 from raytransfer.ray_train.failed import Cause, Failed, FailureWatch, GivenUpError, failed_by, failed_training
 from raytransfer.ray_train.pretraining import _UnlessGivenUp

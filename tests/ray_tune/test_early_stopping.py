@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray import cloudpickle
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.ray_tune.early_stopping import RobustnessScheduler, RobustnessStopper
 from raytransfer.ray_tune.replay import SchedulerJudge
 from raytransfer.scheduling import (

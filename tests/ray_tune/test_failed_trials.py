@@ -28,9 +28,9 @@ from raytransfer.config import (
     ResourcesConfig,
     StudyConfig,
     TargetConfig,
-    WorkFailedError,
 )
 from raytransfer.data import ClassificationData
+from raytransfer.errors import WorkFailedError
 from raytransfer.models import create_encoder, save_encoder
 from raytransfer.ray_train.failed import Cause, Failed, FailureWatch
 from raytransfer.ray_tune import grid, live_pretraining

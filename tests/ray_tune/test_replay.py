@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.ray_tune.named_schedulers import (
     REPORTED,
     SCHEDULERS,

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from raytransfer.cli import Records
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError
 from raytransfer.metrics import METRICS
 from raytransfer.results import SCHEMAS, Storage, curves, incomplete
 

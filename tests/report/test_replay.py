@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.ray_tune.named_schedulers import judge_factory
 from raytransfer.report.frontier import draw_frontier
 from raytransfer.report.replay import (

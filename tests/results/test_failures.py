@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.files import is_of_storage, write_whole
 from raytransfer.results import Storage, patience, patiently
 

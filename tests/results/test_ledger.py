@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.results import DamagedLedgerError, Ledger, result_row
 
 

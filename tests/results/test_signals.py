@@ -1,6 +1,7 @@
 import pytest
 
-from raytransfer.config import InputError, RobustnessConfig
+from raytransfer.config import RobustnessConfig
+from raytransfer.errors import InputError
 from raytransfer.results import Choice, Signal, read_signal, rule_and_signal
 
 SETTLED_ON = Signal("l2", 1.0, -4, ())

@@ -8,7 +8,6 @@ import pytest
 
 from raytransfer.config import (
     DownstreamConfig,
-    InputError,
     PretrainingConfig,
     ResourcesConfig,
     RobustnessConfig,
@@ -16,6 +15,7 @@ from raytransfer.config import (
     StudyConfig,
     TargetConfig,
 )
+from raytransfer.errors import InputError
 from raytransfer.results.study_file import read_study, write_study
 
 STUDY = StudyConfig(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.scheduling import (
     BestOfAll,
     Decision,

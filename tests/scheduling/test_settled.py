@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.results import Choice, Curve, curves, read_published
 from raytransfer.scheduling import Replay, Settled, replay
 

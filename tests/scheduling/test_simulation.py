@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.scheduling import (
     BestOfAll,
     Decision,

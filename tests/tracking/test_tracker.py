@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models import create_segmentation_model, save_trained
 from raytransfer.tracking import RunRecord, Tracker, store
 

@@ -9,8 +9,9 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from raytransfer.config import InputError, PretrainingConfig
+from raytransfer.config import PretrainingConfig
 from raytransfer.data import ClassificationData
+from raytransfer.errors import InputError
 from raytransfer.training.pretraining import Pretraining
 
 ONE_STEP = PretrainingConfig(epochs=1, series=(0, 1), warmup_epochs=0, batch_size=80, num_workers=1)

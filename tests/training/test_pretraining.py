@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from raytransfer.config import InputError, PretrainingConfig
+from raytransfer.config import PretrainingConfig
 from raytransfer.data import ClassificationData
+from raytransfer.errors import InputError
 from raytransfer.training.pretraining import Pretraining
 
 RECIPE = PretrainingConfig(epochs=3, series=(0, 3), warmup_epochs=1, batch_size=20, num_workers=1)

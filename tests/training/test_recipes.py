@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from raytransfer.config import InputError, PretrainingConfig
+from raytransfer.config import PretrainingConfig
+from raytransfer.errors import InputError
 from raytransfer.training.recipes import reference_recipe
 from raytransfer.training.schedules import warmup_cosine
 

@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import distance as scipy_distance
 from torchvision.transforms.v2 import functional as F
 
-from raytransfer.config import InputError
+from raytransfer.errors import InputError
 from raytransfer.models import create_encoder
 from raytransfer.training.seeding import seeded
 from raytransfer.transferability import (
