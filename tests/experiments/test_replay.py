@@ -133,6 +133,7 @@ def test_a_studys_ledger_is_replayed_in_its_own_hours(replay, smoke, tmp_path: P
     assert math.isclose(float(rows["best-of-all"]["worker_hours"]), whole)
 
 
+@pytest.mark.alone
 def test_the_benchmark_writes_its_claims(project: Path, tmp_path: Path) -> None:
     command = [sys.executable, "experiments/benchmarks/replay.py", "--json", str(tmp_path / "replay.json")]
     out = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True).stdout

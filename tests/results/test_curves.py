@@ -167,6 +167,7 @@ def test_nothing_recorded_gives_no_curves(tmp_path: Path) -> None:
     assert incomplete(*tables)[0] == "unet-micro mni152 simple full: trainings are missing of epoch 0, 1"
 
 
+@pytest.mark.alone
 def test_published_curves_are_built_in_no_time(shared: Path) -> None:
     folder = shared / "published"
     tables = read_published(folder / "robustness_scores.csv", folder / "downstream_scores.csv")
