@@ -136,6 +136,13 @@ def test_a_corrupt_checkpoint_is_named_with_the_way_to_rebuild_it(
     assert f"delete {path.parent} and run the same command" in message
 
 
+def test_a_checkpoint_of_another_encoder_is_named(run: Callable[..., str], tmp_path: Path) -> None:
+    unit = pretraining_units(StudyConfig())[0]
+    path = Storage(tmp_path / "storage").series(unit.encoder, "simple").path(5)
+    save_encoder(path, create_encoder("resnet-micro"), {"pretraining": unit.key})
+    assert f"checkpoint {path} is not what its folder says: meta.json has encoder 'resnet-micro'" in run()
+
+
 def test_a_series_of_other_settings_is_not_mixed_in(run: Callable[..., str], tmp_path: Path) -> None:
     unit = pretraining_units(StudyConfig())[0]
     path = Storage(tmp_path / "storage").series(unit.encoder, "simple").path(5)

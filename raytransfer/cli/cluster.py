@@ -2,6 +2,8 @@
 
 import logging
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,18 +16,38 @@ from raytransfer.config import StudyConfig
 from raytransfer.errors import InputError
 from raytransfer.results import Storage
 
+ANSWER_SECONDS = 60.0
+"""How long a head node has to answer; Ray takes two seconds of it to begin, more where the machine is busy."""
+
 
 def check_address(address: str) -> None:
-    """Raise InputError where nobody listens; Ray itself would wait for a minute."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
-    if not colon or not port.isdigit():
-        raise InputError(f"--address must be host:port or auto, got {address!r}")
+    """Raise InputError where no Ray cluster answers; Ray itself would write its log for minutes first."""
+    if address != "auto":
+        host, colon, port = address.removeprefix("ray://").rpartition(":")
+        if not (colon and host and port.isdecimal() and 0 < int(port) < 2**16):
+            raise InputError(f"--address must be host:port or auto, got {address!r}")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+        except (OSError, UnicodeError) as error:  # the latter of what no host is called
+            raise _nobody(address, str(error)) from error
+    if not address.startswith("ray://"):
+        _check_head(address)
+
+
+def _check_head(address: str) -> None:
+    """Let Ray ask a head node, in a process that can be ended: within this one it asks without end."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-    except OSError as error:
-        raise InputError(f"--address {address}: no Ray cluster answers there ({error})") from error
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise _nobody(address, f"no answer of a head node in {ANSWER_SECONDS:.0f} s") from error
+    if asked.returncode:
+        said = asked.stderr.strip().splitlines() or ["it does not say why"]
+        raise _nobody(address, said[-1])
+
+
+def _nobody(address: str, why: str) -> InputError:
+    return InputError(f"--address {address}: no Ray cluster answers there ({why[:300]})")
 
 
 @contextmanager
@@ -47,8 +69,7 @@ def cluster(
             try:
                 ray.init(address=address, **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
-                reason = str(error).splitlines()[0]
-                raise InputError(f"--address {address}: no Ray cluster answers there ({reason})") from error
+                raise _nobody(address, str(error).splitlines()[0]) from error
             check_sight(storage, study)
         check_room(study)
         yield

@@ -63,8 +63,9 @@ def save_encoder(path: Place, encoder: Encoder, meta: dict[str, Any]) -> str:
 def _read_meta(path: Place) -> dict[str, Any]:
     try:
         meta: dict[str, Any] = json.loads((path / META).read_bytes())
-        for key in ("encoder", "options", "encoder_sha256"):
-            meta[key]
+        for key, kind in (("encoder", str), ("options", dict), ("encoder_sha256", str)):
+            if not isinstance(meta[key], kind):
+                raise TypeError(f"{key} is {meta[key]!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
         if not is_damage(error, path):
             raise
@@ -142,10 +143,12 @@ class CheckpointSeries:
 
     Args:
         directory: `<storage>/pretraining/<encoder>/<scheme>`; holds `epoch_0000`, `epoch_0001`, ...
+        encoder: Name of the encoder that all of them are; not looked at where None.
+        scheme: Scheme that all of them were pretrained under; as `encoder`.
     """
 
-    def __init__(self, directory: Place) -> None:
-        self.directory = directory
+    def __init__(self, directory: Place, *, encoder: str | None = None, scheme: str | None = None) -> None:
+        self.directory, self.encoder, self.scheme = directory, encoder, scheme
 
     def path(self, epoch: int) -> Place:
         """Return the folder of one epoch's checkpoint."""
@@ -175,11 +178,22 @@ class CheckpointSeries:
             CorruptCheckpointError: Names the checkpoint, and how to rebuild it.
         """
         try:
-            return {epoch: read_meta(self.path(epoch)) for epoch in self.epochs()}
+            return {epoch: self._read_meta(epoch) for epoch in self.epochs()}
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(
                 f"{error}; to rebuild the series, delete {self.directory} and run the same command"
             ) from error
+
+    def _read_meta(self, epoch: int) -> dict[str, Any]:
+        """Return the meta data of a checkpoint, after checking that it is what its folder says."""
+        meta = read_meta(self.path(epoch))
+        for name, expected in (("encoder", self.encoder), ("scheme", self.scheme), ("epoch", epoch)):
+            if expected is not None and meta.get(name, expected) != expected:
+                raise CorruptCheckpointError(
+                    f"checkpoint {self.path(epoch)} is not what its folder says: {META} has {name} "
+                    f"{meta[name]!r}, not {expected!r}"
+                )
+        return meta
 
     def fingerprints(self) -> dict[int, str]:
         """Return epoch -> SHA-256 of the weights, in the order of the epochs; raises as `read_metas`."""

@@ -72,7 +72,8 @@ class Storage:
 
     def series(self, encoder: str, scheme: str) -> CheckpointSeries:
         """Return the checkpoint series of an encoder under a scheme."""
-        return CheckpointSeries(self.root / "pretraining" / encoder / scheme)
+        folder = self.root / "pretraining" / encoder / scheme
+        return CheckpointSeries(folder, encoder=encoder, scheme=scheme)
 
     def pretraining_run(self, key: str) -> Place:
         """Return the folder of a pretraining that is not complete: what it goes on from."""

@@ -88,6 +88,27 @@ def test_weights_beside_the_meta_data_of_others_are_corrupt(tmp_path: Path) -> N
             load_encoder(tmp_path / "a", sha256=sha256)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"encoder": "unet"}, "is not what its folder says: meta.json has encoder 'unet', not 'unet-micro'"),
+        ({"scheme": "advanced"}, "meta.json has scheme 'advanced', not 'simple'"),
+        ({"epoch": 6}, "meta.json has epoch 6, not 5"),
+        ({"encoder": 7}, "has no readable meta.json (encoder is 7)"),
+        ({"options": None}, "has no readable meta.json (options is None)"),
+    ],
+)
+def test_a_checkpoint_in_the_wrong_place_is_named(tmp_path: Path, changes: dict, says: str) -> None:
+    path = _series(tmp_path).path(5)
+    meta = json.loads((path / "meta.json").read_text())
+    (path / "meta.json").write_text(json.dumps({**meta, **changes}))
+    with pytest.raises(CorruptCheckpointError) as raised:
+        CheckpointSeries(path.parent, encoder="unet-micro", scheme="simple").fingerprints()
+    assert str(raised.value).startswith(f"checkpoint {path} ")
+    assert says in str(raised.value)
+    assert f"to rebuild the series, delete {path.parent}" in str(raised.value)
+
+
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:
     save_encoder(tmp_path / "epoch_0001", create_encoder("unet-micro"), {})
     meta = json.loads((tmp_path / "epoch_0001/meta.json").read_text())
