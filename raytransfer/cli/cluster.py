@@ -17,7 +17,7 @@ from raytransfer.errors import InputError
 from raytransfer.results import Storage
 
 ANSWER_SECONDS = 60.0
-"""How long a head node has to answer; Ray takes two seconds of it to begin, more where the machine is busy."""
+"""How long a head node has to answer; two seconds of it, or more where much else runs, Ray takes to begin."""
 
 
 def check_address(address: str) -> None:
