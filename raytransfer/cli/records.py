@@ -102,8 +102,9 @@ def of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
     expected = expected_series(study)
     study, missing = with_data_that_is_there(study)
     storage = Storage(arguments.storage_path or Path("runs") / arguments.preset)
-    settings = "".join(f" --set {shlex.quote(setting)}" for setting in arguments.set)
-    fill = f"python experiments/grid.py --preset {arguments.preset} --storage-path {storage.root}{settings}"
+    settings = [part for setting in arguments.set for part in ("--set", setting)]
+    study_options = ["--preset", arguments.preset, "--storage-path", str(storage.root), *settings]
+    fill = shlex.join(["python", "experiments/grid.py", *study_options])
     if not storage.ledger.root.is_dir():
         raise InputError(f"nothing is recorded under {storage.root}: {fill}")
     storage.ledger.check()
