@@ -1,6 +1,7 @@
 """What a person gets wrong: one line on stderr, exit code 2, no traceback, and nothing lost."""
 
 import errno
+import shlex
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -176,6 +177,14 @@ def test_a_storage_path_within_a_study_is_named(run: Callable[..., str], tmp_pat
         message = run(storage=tmp_path / "storage" / inside)
         assert f"is a folder of the study {tmp_path / 'storage'}: give that" in message
     assert not (tmp_path / "storage/mlartifacts").exists()
+
+
+def test_commands_in_messages_can_be_pasted(run: Callable[..., str], tmp_path: Path) -> None:
+    data = tmp_path / "my data; all"
+    message = run("--set", "datasets=acdc", "--set", f"target.data_root={data}")
+    _, command, options = message.partition("python experiments/prepare.py ")
+    assert command
+    assert shlex.split(options) == ["--dataset", "acdc", "--source", "DIR", "--data-root", str(data)]
 
 
 def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Experiments as commands: parse, check, work, and say in one line what went wrong."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ def _reported(work: Callable[[], int]) -> int:
     try:
         return work()
     except (InputError, WorkFailedError) as error:
-        say_error(" ".join(str(error).split()))
+        say_error(re.sub(r"\s*\n\s*", " ", str(error).strip()))  # spaces may be those of a path
         return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)

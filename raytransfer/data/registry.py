@@ -1,5 +1,6 @@
 """Source and target datasets by name: what there is, what is missing on this machine, loading."""
 
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -95,10 +96,9 @@ def target_problem(name: str, config: TargetConfig) -> str | None:
     """Return what keeps a target dataset from being loaded on this machine; None where nothing does."""
     if name in EMBEDDED_TARGETS or _is_prepared(name, config):
         return None
-    return (
-        f"target dataset {name!r} is not in {config.data_root}: python experiments/prepare.py "
-        f"--dataset {name} --source <its folder> --data-root {config.data_root}"
-    )
+    options = ["--dataset", name, "--source", "DIR", "--data-root", config.data_root]
+    command = shlex.join(["python", "experiments/prepare.py", *options])
+    return f"target dataset {name!r} is not in {config.data_root}: {command}"
 
 
 def load_source(config: SourceConfig) -> ClassificationData:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -181,7 +182,8 @@ class CheckpointSeries:
             return {epoch: self._read_meta(epoch) for epoch in self.epochs()}
         except CorruptCheckpointError as error:
             raise CorruptCheckpointError(
-                f"{error}; to rebuild the series, delete {self.directory} and run the same command"
+                f"{error}; to rebuild the series, delete {shlex.quote(str(self.directory))} and run the same "
+                "command"
             ) from error
 
     def _read_meta(self, epoch: int) -> dict[str, Any]:

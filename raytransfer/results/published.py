@@ -3,9 +3,10 @@
 Every cell that counts is checked, and what is wrong is named by file, row (its line in the file, the header
 being line 1) and column. What unusual rows do:
 
-- A downstream row that repeats another in every column is the same training written down twice: both are
-  kept, and count as one in `curves`. The published files have one such pair. Two rows of one seed that
-  differ are an error, as are two scores of one checkpoint and parameter choice.
+- A downstream row that repeats another in every column is the same training written down twice, and counts
+  once. The published files have one such pair. Two rows of one seed that differ are an error, as are two of
+  different seeds with the same results to the last digit, and two scores of one checkpoint and choice.
+- A mean hinge must be one that its margin and distance allow, and grow with the margin as hinges do.
 - Rows of epoch 0 stand under the scheme "simple" and serve every scheme.
 - Of the metrics other than Dice, an empty, NaN or infinite cell is a null: nothing is chosen by them.
 - A data set is recognised whatever the case, punctuation and a trailing "Dataset" of its name; one that this
@@ -28,7 +29,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
+from numpy.typing import NDArray
 
+from raytransfer.config import MOST_EPOCHS, MOST_SEED
 from raytransfer.data import TARGETS
 from raytransfer.errors import InputError, reason, unknown_name
 from raytransfer.models import encoder_of, num_levels
@@ -56,6 +59,16 @@ METRIC_COLUMNS = {
     "average precision score": "average_precision",
     "modified hausdorff distance": "hd95",
 }
+
+METRIC_RANGES = {"mcc": (-1.0, 1.0), "hd95": (0.0, math.inf)}
+"""Of those that are not within [0, 1]."""
+
+MOST_DISTANCE = {"cosine": 2.0, "pearson": 2.0, "l2": math.inf}
+MOST_LEVELS = 100
+"""More than any encoder has."""
+
+ROUNDING = 1e-5
+"""Relative, of hinges that were computed in float32."""
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _NOT_FINITE = r"(?i)^[+-]?(nan|inf|infinity)$"
@@ -150,7 +163,7 @@ class _Csv:
         self._require(column, pc.match_substring_regex(text, _NUMBER), "must be a finite number")
         values = pc.cast(text, pa.float64())
         good = pc.and_(pc.is_finite(values), pc.and_(pc.less_equal(low, values), pc.less_equal(values, high)))
-        self._require(column, good, f"must be a finite number from {low:g} to {high:g}")
+        self._require(column, good, f"must be a finite number from {low:.10g} to {high:.10g}")
         if whole:
             self._require(column, pc.equal(values, pc.round(values)), "must be a whole number")
             return pc.cast(values, pa.int64())
@@ -162,13 +175,16 @@ class _Csv:
         self._require(column, values.is_valid(), "must be a number")
         return values
 
-    def metric(self, column: str) -> pa.Array:
+    def metric(self, column: str, low: float = 0.0, high: float = 1.0) -> pa.Array:
         """Return a column of numbers, nulls where cells are empty or not finite."""
         text = self.text[column].combine_chunks()
         nothing = pc.or_(pc.equal(text, ""), pc.match_substring_regex(text, _NOT_FINITE))
         text = pc.if_else(nothing, None, text)
         self._require(column, pc.match_substring_regex(text, _NUMBER), "must be a number or empty")
-        return pc.cast(text, pa.float64())
+        values = pc.cast(text, pa.float64())
+        good = pc.and_(pc.less_equal(low, values), pc.less_equal(values, high))
+        self._require(column, good, f"must be from {low:g} to {high:g}, or empty")
+        return values
 
     def _require(self, column: str, good: pa.Array, says: str) -> None:
         if not pc.all(good, min_count=0).as_py():
@@ -225,7 +241,10 @@ SOURCE_ACCURACY = "ImageNet accuracy"
 
 def _scores(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
     rows = file.text.num_rows
-    encoders, levels = file.names("encoder", ENCODERS), file.required("level", low=1, whole=True)
+    encoders, levels = (
+        file.names("encoder", ENCODERS),
+        file.required("level", low=1, high=MOST_LEVELS, whole=True),
+    )
     for name in encoders.unique().to_pylist():
         too_deep = pc.and_(pc.equal(encoders, name), pc.greater(levels, num_levels(name)))
         if pc.any(too_deep).as_py():
@@ -238,7 +257,7 @@ def _scores(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
             "dataset": file.names("dataset", datasets),
             "encoder": encoders,
             "scheme": file.names("pretraining_scheme", SCORED_SCHEMES),
-            "epoch": file.required(SCORE_EPOCH, low=0, whole=True),
+            "epoch": file.required(SCORE_EPOCH, low=0, high=MOST_EPOCHS, whole=True),
             "distance": file.names("metric", DISTANCES),
             "margin": file.required("margin", low=0),
             "level": levels,
@@ -262,12 +281,15 @@ def _trials(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
             "encoder": pa.array([encoder_of(model) for model in models.to_pylist()]),
             "scheme": file.names("pretraining scheme", SCHEMES),
             "mode": file.names("freeze encoder", MODES),
-            "epoch": file.required(TRIAL_EPOCH, low=0, whole=True),
-            "seed": file.required("seed", whole=True),
+            "epoch": file.required(TRIAL_EPOCH, low=0, high=MOST_EPOCHS, whole=True),
+            "seed": file.required("seed", low=0, high=MOST_SEED, whole=True),
             "source_accuracy": file.numbers(SOURCE_ACCURACY, low=0, high=1),
             "dice": dice,
             "jaccard": pc.coalesce(file.metric(JACCARD), file.metric(MEAN_JACCARD)),
-            **{ours: file.metric(theirs) for theirs, ours in METRIC_COLUMNS.items()},
+            **{
+                ours: file.metric(theirs, *METRIC_RANGES.get(ours, (0.0, 1.0)))
+                for theirs, ours in METRIC_COLUMNS.items()
+            },
         }
     )
 
@@ -280,11 +302,66 @@ def _check_unique(file: _Csv, table: pa.Table, keys: Sequence[str], says: str) -
         raise InputError(f"{file.path}: row {file.row(again)} repeats row {file.row(first)}: {says}")
 
 
+def _check_hinges(file: _Csv, numbered: pa.Table) -> None:
+    """Raise InputError where a mean hinge is none that its distance and margin allow.
+
+    For each image the hinge max(0, margin + difference of two distances) grows with the margin, never faster
+    than it, so the mean does too.
+    """
+    key = ["dataset", "encoder", "scheme", "epoch", "distance", "level", "pooled"]
+    most = pc.add(numbered["margin"], pa.array([MOST_DISTANCE[d] for d in numbered["distance"].to_pylist()]))
+    hinges = pc.subtract(1.0, numbered["score"])
+    too_high = pc.greater(hinges, pc.add(most, ROUNDING))
+    if pc.any(too_high).as_py():
+        index = _first(too_high.combine_chunks())
+        says = f"a mean hinge is at most margin + {MOST_DISTANCE[numbered['distance'][index].as_py()]:g} with"
+        raise file.problem(index, "robustness", f"{says} {file.cells(index, ['metric', 'margin'])}")
+    table = numbered.append_column("hinge", hinges).sort_by(
+        [(name, "ascending") for name in (*key, "margin")]
+    )
+    margin, hinge, row = (table[name].to_numpy() for name in ("margin", "hinge", "row"))
+    same = np.logical_and.reduce([_repeats(table[name]) for name in key])
+    rise, step, rounding = np.diff(hinge), np.diff(margin), ROUNDING * (1 + np.abs(hinge[1:]) + margin[1:])
+    for index in np.flatnonzero(same & ((rise < -rounding) | (rise > step + rounding)))[:1]:
+        first, second = int(row[index]), int(row[index + 1])
+        says = (
+            f"mean hinges of one checkpoint grow with the margin, no faster than it: row {file.row(first)} "
+            f"has {hinge[index]:g} at {margin[index]:g}, this one {hinge[index + 1]:g} at "
+            f"{margin[index + 1]:g}"
+        )
+        raise file.problem(second, "robustness", says)
+
+
+def _repeats(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Return for each row but the first whether its value is that of the row before."""
+    values = column.to_numpy()
+    return values[1:] == values[:-1]
+
+
+def _check_copies(file: _Csv, distinct: pa.Table) -> None:
+    """Raise InputError where a training stands there again under another seed: no two end alike.
+
+    Only of those with a metric of probabilities, which no two networks share; labels alone they may.
+    """
+    names = [name for name in distinct.column_names if name not in ("seed", "row")]
+    sure = pc.or_(distinct["auroc"].is_valid(), distinct["average_precision"].is_valid())
+    groups = (
+        distinct.filter(sure).group_by(names, use_threads=False).aggregate([("row", "min"), ("row", "max")])
+    )
+    twice = groups.filter(pc.not_equal(groups["row_min"], groups["row_max"])).sort_by("row_min")
+    if twice.num_rows:
+        first, again = twice["row_min"][0].as_py(), twice["row_max"][0].as_py()
+        raise InputError(
+            f"{file.path}: row {file.row(again)} repeats the results of row {file.row(first)} to the last "
+            "digit under another 'seed': one training would count as two"
+        )
+
+
 def _distinct(table: pa.Table) -> pa.Table:
     """Return rows without those that repeat another in every column; "row" is where they are first."""
     numbered = table.append_column("row", pa.array(np.arange(table.num_rows)))
     groups = numbered.group_by(table.column_names, use_threads=False).aggregate([("row", "min")])
-    return groups.rename_columns([*table.column_names, "row"])
+    return groups.rename_columns([*table.column_names, "row"]).sort_by("row")
 
 
 Series = dict[tuple[Any, ...], dict[int, int]]
@@ -365,7 +442,8 @@ def read_published(
 
     Raises:
         InputError: A file cannot be read or is cut off, lacks a column or a checkpoint, or has a value that
-            is unknown, no finite number, or there twice; the message names file, row and column.
+            is unknown, no finite number, out of its range, or there twice; the message names file, row and
+            column.
     """
     score_file = _Csv(Path(robustness_csv), [*SCORE_KEY, SCORE_EPOCH, "robustness"])
     trial_columns = [*TRIAL_KEY, TRIAL_EPOCH, "seed", SOURCE_ACCURACY, *METRIC_COLUMNS]
@@ -382,6 +460,8 @@ def read_published(
     distinct = _distinct(trials)
     trial = ["model", "dataset", "scheme", "mode", "epoch", "seed"]
     _check_unique(trial_file, distinct, trial, "the same training and 'seed' with other results")
+    _check_copies(trial_file, distinct)
+    _check_hinges(score_file, numbered)
     _check_choices(score_file, numbered)
     _check_trials(trial_file, distinct, score_file, numbered)
-    return scores, trials
+    return scores, distinct.drop_columns(["row"])

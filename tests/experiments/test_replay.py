@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import math
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -114,10 +115,13 @@ def test_what_is_wrong_is_one_line(replay, shared: Path, capsys, arguments: list
 
 
 def test_an_empty_storage_says_what_fills_it(replay, tmp_path: Path, capsys) -> None:
-    storage = tmp_path / "nothing"
-    assert replay("--preset", "smoke", "--storage-path", str(storage), "--set", "seeds=[3]") == 2
-    err = capsys.readouterr().err
-    assert f"python experiments/grid.py --preset smoke --storage-path {storage} --set 'seeds=[3]'" in err
+    storage = tmp_path / "nothing  here; yet"
+    options = ["--preset", "smoke", "--storage-path", str(storage), "--set", "seeds=[3]"]
+    assert replay(*options) == 2
+    said, command, fill = capsys.readouterr().err.partition("python experiments/grid.py ")
+    assert said == f"error: nothing is recorded under {storage}: "
+    assert command
+    assert shlex.split(fill) == options, "it can be pasted"
     assert not storage.exists()
 
 

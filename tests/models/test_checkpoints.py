@@ -106,7 +106,7 @@ def test_a_checkpoint_in_the_wrong_place_is_named(tmp_path: Path, changes: dict,
         CheckpointSeries(path.parent, encoder="unet-micro", scheme="simple").fingerprints()
     assert str(raised.value).startswith(f"checkpoint {path} ")
     assert says in str(raised.value)
-    assert f"to rebuild the series, delete {path.parent}" in str(raised.value)
+    assert f"to rebuild the series, delete {path.parent} and run the same command" in str(raised.value)
 
 
 def test_weights_of_another_architecture_are_refused(tmp_path: Path) -> None:

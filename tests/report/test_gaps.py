@@ -104,8 +104,8 @@ def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
     shown = []
 
     class Tracker:
-        def __init__(self, uri: str, *, artifact_root: Path) -> None:
-            shown.append((uri, artifact_root))
+        def __init__(self, uri: str, *, artifact_root: Path, own: bool) -> None:
+            shown.append((uri, artifact_root, own))
             if "broken" in uri:
                 raise InputError("nobody answers")
 
@@ -127,10 +127,11 @@ def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
     records.storage.root.mkdir()
     (records.storage.root / "mlflow.db").touch()
     report.show_in_mlflow(records, page)
-    (uri, root), (kind, artifacts), closed = shown
-    assert (uri, root) == (
+    opened, (kind, artifacts), closed = shown
+    assert opened == (
         f"sqlite:///{records.storage.root}/mlflow.db",
         records.storage.root / "mlartifacts",
+        True,
     )
     assert (kind, artifacts[page], closed) == ("downstream", "", "closed")
     report.show_in_mlflow(replace(records, options=Namespace(tracking_uri="http://broken")), page)
