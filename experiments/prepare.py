@@ -1,7 +1,7 @@
 """Bring a target data set into the form that training reads: your own folder, or one as its owners share it.
 
 Question: is every file of the data set there and whole, and what do the images and labels become?
-Command:  python experiments/prepare.py --dataset folder --name polyps --source my_polyps
+Command:  python experiments/prepare.py --dataset folder --name scans --source my_scans
           python experiments/prepare.py --dataset acdc --source ACDC
 Cost:     once per data set; on one core ACDC's 300 volumes take about ten seconds beside reading them and
           0.8 GB of disk, IDRiD's 81 photographs a minute and 0.8 GB (timed on generated files of real size).
@@ -28,16 +28,16 @@ DATA_ROOT = Path("data")
 
 LAYOUTS = """\
 your own folder (--dataset folder): images as PNG, TIFF or JPEG, masks as PNG or TIFF with labels 0, 1, ...
-  my_polyps/images/a.jpg     my_polyps/masks/a.png           split at random: --test-share, --seed
-  my_polyps/train/images/... my_polyps/train/masks/...       split as given
-  my_polyps/test/images/...  my_polyps/test/masks/...
-  my_polyps/a.png            my_polyps/a_mask.png            masks beside their images
+  my_scans/images/a.jpg      my_scans/masks/a.png            split at random: --test-share, --seed
+  my_scans/train/images/...  my_scans/train/masks/...        split as given
+  my_scans/test/images/...  my_scans/test/masks/...
+  my_scans/a.png             my_scans/a_mask.png             masks beside their images
   also: img/, imgs/, image/ and labels/, gt/, annotations/, ...; masks that end in _seg, _label, ...;
   masks of 0 and 255
 
 several images of one patient must be in one split, or the test is too easy
   --group-by '^([^_]+)_'     p01_1.png and p01_2.png are of the group p01 (a regular expression)
-  my_polyps/groups.csv       with the columns file and group, a line for every image
+  my_scans/groups.csv        with the columns file and group, a line for every image
 
 values of the images become 0 .. 1, by one range for all
   8 bits: 0 and 255; more bits: 0 and the largest number of 10, 12, 14 or 16 bits, as the values suggest

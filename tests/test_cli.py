@@ -10,7 +10,8 @@ import pytest
 
 from raytransfer.cli import main
 from raytransfer.cli.command import _reported
-from raytransfer.config import StudyConfig
+from raytransfer.cli.study import make_output
+from raytransfer.config import InputError, StudyConfig
 from raytransfer.models import create_encoder, save_encoder
 from raytransfer.results import Storage, pretraining_units
 
@@ -209,6 +210,23 @@ def test_a_storage_that_fails_the_driver_is_one_line(capsys: pytest.CaptureFixtu
     )
     with pytest.raises(OSError, match="No such file"):
         _reported(wrong)
+
+
+def test_a_file_in_the_way_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def write() -> int:
+        tmp_path.write_text("")
+        return 0
+
+    assert _reported(write) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path} cannot be used: Is a directory\n"
+
+
+@pytest.mark.parametrize("folder", ["/proc", "FILE", "FILE/below"])
+def test_a_folder_for_tables_that_cannot_be_used_is_named(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").touch()
+    path = Path(folder.replace("FILE", str(tmp_path / "file")))
+    with pytest.raises(InputError, match=f"--output: {path} cannot be made or written to"):
+        make_output(path)
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:

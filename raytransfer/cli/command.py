@@ -33,6 +33,9 @@ def _reported(work: Callable[[], int]) -> int:
     except (InputError, WorkFailedError) as error:
         say_error(re.sub(r"\s*\n\s*", " ", str(error).strip()))  # spaces may be those of a path
         return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
+    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        say_error(f"{error.filename or 'a file'} cannot be used: {error.strerror or error}")
+        return INPUT_ERROR
     except KeyboardInterrupt:
         print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
         return INTERRUPTED

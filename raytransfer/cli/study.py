@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -114,9 +115,11 @@ def _without(study: StudyConfig, problems: Mapping[str, str]) -> StudyConfig:
 
 
 def make_output(folder: Path | None) -> None:
-    """Make the folder of `--output`, if one was given."""
+    """Make the folder of `--output`, if one was given, and try to write into it."""
     try:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
-        raise InputError(f"--output: {folder} cannot be made ({error.strerror})") from error
+        raise InputError(f"--output: {folder} cannot be made or written to ({error.strerror})") from error

@@ -21,7 +21,7 @@ def demo() -> StudyConfig:
     """One encoder, two epochs, one mode, one seed, and a process at a time."""
     return StudyConfig(
         models=("unet-micro",),
-        datasets=("polyps",),
+        datasets=("scans",),
         modes=("decoder-only",),
         seeds=(0,),
         source=SourceConfig(name="imagenet", root="data/imagenet"),

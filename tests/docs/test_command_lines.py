@@ -150,13 +150,13 @@ def test_a_folder_of_images_and_an_imagenet_tree_went_all_the_way(workplace: Wor
     ledger = Ledger(workplace.folder / "runs/demo/results")
     ledger.check()
     scored, trained = (ledger.read(kind).to_pylist() for kind in ("robustness", "downstream"))
-    assert {row["dataset"] for row in [*scored, *trained]} == {"polyps"}
+    assert {row["dataset"] for row in [*scored, *trained]} == {"scans"}
     assert {row["epoch"] for row in trained} == {0, 2} <= {row["epoch"] for row in scored}
     others = [Ledger(path) for path in workplace.folder.glob("runs/*/results")]
     networks = [row for other in others for row in other.read("downstream").to_pylist()]
-    assert {("smp/fpn", "timm/resnet18", "advanced", dataset) for dataset in ("acdc", "polyps")} <= {
+    assert {("smp/fpn", "timm/resnet18", "advanced", dataset) for dataset in ("acdc", "scans")} <= {
         (row["model"], row["encoder"], row["scheme"], row["dataset"]) for row in networks
     }
     page = (workplace.folder / "report/report.html").read_text()
-    assert "polyps" in page
+    assert "scans" in page
     assert "Nothing: every cell of the study" in page

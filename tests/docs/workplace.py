@@ -83,7 +83,7 @@ class Workplace:
         shutil.copytree(project / "experiments", folder / "experiments")
         shutil.copy(project / "tests/docs/smallest_presets.py", folder / "experiments/presets.py")
         (folder / "published").symlink_to(published)
-        generated_trees.folder(folder / "my_polyps")
+        generated_trees.folder(folder / "my_scans")
         generated_trees.acdc(folder / "ACDC", train=(1,), shape=(54, 72, 2))
         imagenet(folder / "data/imagenet")
         public_encoder(folder / "downloads/unet_simple_pretraining_checkpoint_epoch_300.pt")
