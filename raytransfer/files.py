@@ -31,7 +31,7 @@ Place = Path | UPath
 
 
 def place(where: str | os.PathLike[str] | UPath, *, attempts: int = 15) -> Place:
-    """Return a place by its path or address.
+    """Return a place by its path, "~" for a home folder at its beginning, or by its address.
 
     Args:
         where: The path or address.
@@ -46,10 +46,14 @@ def place(where: str | os.PathLike[str] | UPath, *, attempts: int = 15) -> Place
         if not str(where).strip():
             raise InputError(f"a folder needs a name, got {str(where)!r}")
         try:
-            return Path(str(where)).resolve()
+            path = Path(str(where)).expanduser()  # which a shell leaves alone after "="
+        except RuntimeError as error:
+            raise InputError(f"{where}: there is no such home folder") from error
+        try:
+            return path.resolve()
         except (OSError, RuntimeError) as error:  # Python's versions differ in which
             raise InputError(f"{where} is a loop of symbolic links: name the folder itself") from error
-    if scheme != "s3" or not rest.strip("/"):
+    if scheme != "s3" or not rest.partition("/")[0]:
         raise InputError(f"{where}: results go to a folder or to s3://bucket/folder")
     retries = {"mode": "standard", "total_max_attempts": attempts}
     # Other machines write there too: what was listed before is asked for again.

@@ -73,10 +73,19 @@ def test_a_folder_is_replaced_and_deleted(root: Place) -> None:
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("where", ["gs://bucket/study", "s3://", "s3:///", "http://host/study"])
+@pytest.mark.parametrize(
+    "where", ["gs://bucket/study", "s3://", "s3:///", "s3:///study", "http://host/study"]
+)
 def test_addresses_that_hold_no_results(where: str) -> None:
     with pytest.raises(InputError, match=r"results go to a folder or to s3://bucket/folder"):
         place(where)
+
+
+def test_the_home_folder_is_the_persons(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert place("~/study") == tmp_path / "study"
+    with pytest.raises(InputError, match="there is no such home folder"):
+        place("~nobody-of-that-name/study")
 
 
 def test_an_address_in_s3_is_a_place(tmp_path: Path) -> None:

@@ -44,8 +44,15 @@ def filled(text: str) -> str:
 
 
 def folder(text: str) -> Path:
-    """Return the folder that an option names; raises as `filled`."""
-    return Path(filled(text))
+    """Return the folder that an option names.
+
+    Raises:
+        InputError: As `filled`, or "~" stands for nobody's home folder.
+    """
+    try:
+        return Path(filled(text)).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"there is no such home folder: {text}") from error
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

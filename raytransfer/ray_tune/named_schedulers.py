@@ -4,6 +4,7 @@ All compare pretrainings with each other at the same epoch, by the metric "robus
 The argument `last_epoch` is the end of the longest pretraining, beyond which no trial goes.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from ray.tune.schedulers import (
@@ -28,8 +29,8 @@ def _require_from(low: float, name: str, value: float) -> None:
 
 
 def _require_reduction(factor: float) -> None:
-    if not factor > 1:
-        raise InputError(f"reduction_factor must be above 1, got {factor!r}")
+    if not 1 < factor < math.inf:
+        raise InputError(f"reduction_factor must be above 1 and finite, got {factor!r}")
 
 
 def asha(

@@ -219,6 +219,7 @@ def decided(seen: Simulation) -> list:
     ("text", "message"),
     [
         ("asha(reduction_factor=1)", "reduction_factor must be above 1"),
+        ("asha(reduction_factor=Infinity)", "reduction_factor must be above 1 and finite"),
         ("asha(grace_period=0)", "grace_period must be at least 1"),
         ("hyperband(reduction_factor=0.5)", "reduction_factor must be above 1"),
         ("hyperband(max_t=3)", "unknown argument of hyperband 'max_t'"),
