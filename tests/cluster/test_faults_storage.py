@@ -115,7 +115,7 @@ def test_a_node_that_does_not_see_the_data_is_named(tmp_path: Path) -> None:
     storage = tmp_path / "storage"
     relative = os.path.relpath(data, PROJECT)
     options = (*SMALL, "--set", f"target.data_root={relative}", "--set", "datasets=mine")
-    with nodes(9380) as cluster:
+    with nodes(9383) as cluster:
         cluster.add(cpus=2)
         cluster.add(cpus=2, over=data)
         done = run("pretrain", storage, *options, "--address", cluster.address, **OPEN)
