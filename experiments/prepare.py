@@ -1,7 +1,7 @@
 """Bring a target data set into the form that training reads: your own folder, or one as its owners share it.
 
 Question: is every file of the data set there and whole, and what do the images and labels become?
-Command:  python experiments/prepare.py --dataset folder --name scans --source my_scans
+Command:  python experiments/prepare.py --dataset folder --name scans --source my_scans --image-size 64
           python experiments/prepare.py --dataset acdc --source ACDC
 Cost:     once per data set; on one core ACDC's 300 volumes take about ten seconds beside reading them and
           0.8 GB of disk, IDRiD's 81 photographs a minute and 0.8 GB (timed on generated files of real size).
