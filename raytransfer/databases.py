@@ -1,5 +1,6 @@
-"""SQLite databases by their file: the URL of one, and what is wrong before a library writes into it."""
+"""Databases that libraries write into: the URL and the file of SQLite's, and what is wrong with one."""
 
+import re
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -8,6 +9,19 @@ from urllib.parse import quote, unquote
 from raytransfer.errors import InputError
 
 SQLITE = "sqlite:///"
+
+
+def root_cause(error: BaseException) -> str:
+    """Return the first line of what an error began with; libraries wrap others that wrap sockets."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def without_passwords(text: str) -> str:
+    """Return a text without what stands before the host in addresses."""
+    return re.sub(r"//[^/@\s']+@", "//***@", text)
 
 
 def sqlite_url(path: Path) -> str:

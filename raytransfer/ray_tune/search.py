@@ -27,7 +27,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from raytransfer.config import digest
 from raytransfer.data import ClassificationData, Images, load_source, load_target
-from raytransfer.databases import sqlite_path, sqlite_problem
+from raytransfer.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
 from raytransfer.errors import InputError, reason
 from raytransfer.files import Place, delete, is_damage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
@@ -39,7 +39,7 @@ from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
 from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage
-from raytransfer.tracking import RunRecord, Tracker, downstream_record, without_passwords
+from raytransfer.tracking import RunRecord, Tracker, downstream_record
 from raytransfer.training.devices import usable_device
 from raytransfer.training.pretraining import Pretraining
 
@@ -198,7 +198,7 @@ def _intact_state(folder: Place) -> dict[str, Any] | None:
 
 
 def check_optuna_storage(url: str, *, own: bool) -> None:
-    """Check that Optuna's study can be kept in a database, which is made where it is not there.
+    """Check that a database is whole and can keep Optuna's study; one that is not there is made.
 
     Args:
         url: The database's.
@@ -210,9 +210,11 @@ def check_optuna_storage(url: str, *, own: bool) -> None:
     problem = sqlite_problem(url, "studies", may_be_empty=own)
     if problem is None:
         try:
-            optuna.storages.RDBStorage(url)
+            database = optuna.storages.RDBStorage(url)
+            for study in database.get_all_studies():
+                database.get_all_trials(study._study_id)
         except Exception as error:  # whatever the driver raises
-            problem = str(error).splitlines()[0]
+            problem = root_cause(error)
     if problem is None:
         return
     if own:

@@ -8,7 +8,6 @@ from raytransfer.tracking.records import (
     stopping_record,
 )
 from raytransfer.tracking.runs import KINDS, RunRecord
-from raytransfer.tracking.store import without_passwords
 from raytransfer.tracking.tracker import Tracker, store_uri
 
 __all__ = [
@@ -21,5 +20,4 @@ __all__ = [
     "scoring_record",
     "stopping_record",
     "store_uri",
-    "without_passwords",
 ]

@@ -5,7 +5,6 @@ import json
 import logging
 import math
 import os
-import re
 import shlex
 import socket
 import sys
@@ -29,7 +28,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
-from raytransfer.databases import sqlite_path, sqlite_problem
+from raytransfer.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
 from raytransfer.errors import InputError, reason
 from raytransfer.files import Place, local_copy
 from raytransfer.results import git_sha, library_versions
@@ -46,19 +45,6 @@ GONE = "the command was killed; the same command goes on from what it finished"
 MOST_METRICS, MOST_PARAMS = 1000, 100  # that MLflow takes at once
 
 _log = logging.getLogger(__name__)
-
-
-def _root_cause(error: BaseException) -> str:
-    """Return the first line of what an error began with; MLflow wraps HTTP libraries that wrap sockets."""
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
-    lines = str(error).splitlines()
-    return lines[0][:200] if lines else type(error).__name__
-
-
-def without_passwords(text: str) -> str:
-    """Return a text without what stands before the host in addresses."""
-    return re.sub(r"//[^/@\s']+@", "//***@", text)
 
 
 def _command() -> str:
@@ -136,7 +122,7 @@ class RunStore:
         except InputError:
             raise
         except Exception as error:  # MLflow's stores raise whatever their drivers do
-            raise self._unusable(_root_cause(error), own=own) from error
+            raise self._unusable(root_cause(error), own=own) from error
 
     def _unusable(self, problem: str, *, own: bool) -> InputError:
         """Build the error for a store that cannot be worked with."""
@@ -357,7 +343,7 @@ def _explained(what: str) -> Iterator[None]:
             raise UndeliverableError(line) from error
         raise StoreDownError(line) from error
     except OSError as error:
-        raise StoreDownError(f"{what}: {_root_cause(error)}") from error
+        raise StoreDownError(f"{what}: {root_cause(error)}") from error
     except Exception as error:  # a model that cannot be exported, for one
         raise UndeliverableError(f"{what}: {reason(error)}") from error
 

@@ -18,13 +18,13 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from raytransfer.databases import sqlite_url
+from raytransfer.databases import sqlite_url, without_passwords
 from raytransfer.errors import InputError, reason
 from raytransfer.files import Place
 from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import RunRecord, Status, Update
-from raytransfer.tracking.store import RunStore, without_passwords
+from raytransfer.tracking.store import RunStore
 from raytransfer.tracking.writer import Writer
 
 FLUSH_SECONDS = 60.0

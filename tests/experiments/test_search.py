@@ -1,9 +1,11 @@
 """What a search is asked; one is run for real by tests/docs, one whose trials are killed by tests/cluster."""
 
 import importlib
+import sqlite3
 from argparse import Namespace
 from pathlib import Path
 
+import optuna
 import pytest
 
 from raytransfer.config import StudyConfig
@@ -27,9 +29,37 @@ def _refuse(*_: object, **__: object) -> None:
     raise AssertionError("Ray must not start")
 
 
-@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\0" + b"torn" * 1000])
+@pytest.fixture(scope="module")
+def torn(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A database whose pages with trials are lost."""
+    path = tmp_path_factory.mktemp("optuna") / "optuna.db"
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(storage=f"sqlite:///{path}")
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    content = bytearray(path.read_bytes())
+    with sqlite3.connect(path) as connection:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'trial_params'"
+        ((page,),) = connection.execute(query)
+        ((size,),) = connection.execute("PRAGMA page_size")
+    content[(page - 1) * size : page * size] = bytes(size)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"no database", "file is not a database"),
+        (b"SQLite format 3\0" + b"torn" * 1000, "file is not a database"),
+        (None, "database disk image is malformed"),
+    ],
+)
 def test_a_damaged_database_of_optuna_is_one_line(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    torn: bytes,
+    content: bytes | None,
+    why: str,
 ) -> None:
     monkeypatch.syspath_prepend(str(project / "experiments"))
     search = importlib.import_module("search")
@@ -38,12 +68,13 @@ def test_a_damaged_database_of_optuna_is_one_line(
     )
     (tmp_path / "search").mkdir()
     database = tmp_path / "search/optuna.db"
+    content = torn if content is None else content
     database.write_bytes(content)
     with pytest.raises(InputError) as raised:
         search.check(StudyConfig(), Storage(tmp_path), options)
     assert str(raised.value) == (
-        f"Optuna's database {database} cannot be used (file is not a database): if it is damaged, move it "
-        "away, and the search begins anew"
+        f"Optuna's database {database} cannot be used ({why}): if it is damaged, move it away, and the "
+        "search begins anew"
     )
     assert database.read_bytes() == content
 
