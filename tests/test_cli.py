@@ -11,7 +11,8 @@ import pytest
 from raytransfer.cli import main
 from raytransfer.cli.command import _reported
 from raytransfer.cli.study import make_output
-from raytransfer.config import InputError, StudyConfig
+from raytransfer.config import StudyConfig
+from raytransfer.errors import InputError
 from raytransfer.models import create_encoder, save_encoder
 from raytransfer.results import Storage, pretraining_units
 
