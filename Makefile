@@ -3,7 +3,7 @@
 PYTHON ?=
 PY := .venv/bin/python
 
-.PHONY: demo install test test-cluster lint
+.PHONY: demo install test test-cluster test-faults test-lab lint
 .DEFAULT_GOAL := demo
 
 install:  ## the environment only; what a node of a cluster needs
@@ -16,9 +16,13 @@ demo: install  ## the whole job on embedded data: pretrain, score, grid, table
 test: install
 	@bash tests/run.sh
 
-test-cluster: install  ## faults, and a cluster of hosts on this machine; needs root, iproute2, openssh-server, rsync
-	$(PY) -m pytest -m faults tests/cluster tests/experiments
-	$(PY) -m pytest -m lab tests/cluster
+test-cluster: test-faults test-lab  ## both need root, iproute2, openssh-server, rsync
+
+test-faults: install  ## processes are killed, disks filled, files torn
+	$(PY) -m pytest -m faults -o timeout=900 tests/cluster tests/experiments
+
+test-lab: install  ## a cluster of hosts on this machine
+	$(PY) -m pytest -m lab -o timeout=900 tests/cluster
 
 lint: install
 	.venv/bin/ruff check .

@@ -33,7 +33,7 @@ class Command:
             file.seek(0)
         return [file.read() for file in self._files]
 
-    def end(self, seconds: float = 240) -> Done:
+    def end(self, seconds: float = 480) -> Done:
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -46,7 +46,7 @@ class Command:
         self.process.kill()
         self.process.wait()
 
-    def wait_for(self, holds: Callable[[], object], seconds: float = 240) -> float:
+    def wait_for(self, holds: Callable[[], object], seconds: float = 480) -> float:
         """Wait until something holds; return how long it took."""
         began = time.monotonic()
         while not holds():

@@ -26,7 +26,7 @@ def run(start) -> Callable[..., Done]:
     def run(script: str, storage: Path, *arguments: str) -> Done:
         began = time.monotonic()
         process = start(script, storage, *arguments)
-        out, err = process.communicate(timeout=280)
+        out, err = process.communicate(timeout=290)
         return Done(process.returncode, out, err, time.monotonic() - began)
 
     return run

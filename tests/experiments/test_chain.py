@@ -23,7 +23,7 @@ RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
 @pytest.mark.alone
 def test_the_chain_ends_in_time_with_an_answer(smoke) -> None:
     storage, done = smoke
-    assert done.seconds < 120
+    assert done.seconds < 240, "84 s on a quiet machine, 178 s on one of half its speed"
     for part in ("unet-micro", "resnet-unet-micro", "decoder-only", "epoch 8", "random init.", "robustness"):
         assert part in done.out
     assert f"mlflow ui --backend-store-uri sqlite:///{storage}/mlflow.db" in done.out
@@ -155,7 +155,7 @@ def test_a_second_run_computes_nothing(smoke, run, runs) -> None:
     before = {path: path.stat().st_mtime_ns for path in storage.glob("results/*/*.parquet")}
     second = run("grid", storage)
     assert second.code == 0
-    assert second.seconds < 40
+    assert second.seconds < 90
     assert second.out == first.out
     assert "0%" not in second.err
     assert "2 of 2 pretrainings, 6 of 6 scorings, 12 of 12 trials are done" in second.err
