@@ -18,6 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
     "make demo": "tests/test_install.py",
     "make lint": ".ci/run",
+    "make PYTHON=python3.12": "tests/test_install.py",
     "make test": ".ci/run",
     "make test-cluster": ".ci/run",
     "ray get-auth-token --generate": "tests/cluster/conftest.py",
