@@ -26,6 +26,14 @@ def _images_per_step(batch_size: int, image_size: int, device: str) -> int:
     return size - size % 2 if size > 1 else size
 
 
+def _seconds_of_a_step(training: DownstreamTraining | Pretraining) -> float:
+    """Time an epoch that is one batch, after another in which buffers and kernels are set up."""
+    training.train_epoch()
+    began = time.perf_counter()
+    training.train_epoch()
+    return time.perf_counter() - began
+
+
 def seconds_per_image(model: str, config: DownstreamConfig, *, image_size: int, frozen: bool) -> float:
     """Time an optimiser step on random images and return seconds per training image.
 
@@ -53,10 +61,7 @@ def seconds_per_image(model: str, config: DownstreamConfig, *, image_size: int, 
     with seeded(0):
         encoder = create_encoder(encoder_of(model))
     training = DownstreamTraining(model, encoder, config, data, frozen=frozen, seed=0, device=device)
-    training.train_epoch()  # one batch: buffers and kernels are set up
-    began = time.perf_counter()
-    training.train_epoch()
-    return (time.perf_counter() - began) / size
+    return _seconds_of_a_step(training) / size
 
 
 def pretraining_seconds_per_image(
@@ -92,7 +97,4 @@ def pretraining_seconds_per_image(
         config, epochs=2, series=(2,), warmup_epochs=0, batch_size=size, num_workers=1, min_workers=0
     )
     training = Pretraining(encoder, scheme, recipe, data, device=device)
-    training.train_epoch()  # one batch: buffers and kernels are set up
-    began = time.perf_counter()
-    training.train_epoch()
-    return (time.perf_counter() - began) / size
+    return _seconds_of_a_step(training) / size
