@@ -5,7 +5,7 @@ Question: which distance, margin, level and pooling choose good checkpoints, by 
 Command:  python experiments/ablation.py --published DIR       (the thesis's published tables in DIR)
           python experiments/ablation.py --preset demo         (a study of one's own)
           Add --output DIR for the tables as CSV: rules.csv, parameters.csv, choices.csv, findings.csv, one
-          row per choice, method, dataset and mode.
+          row per choice, method, dataset and protocol.
 Cost:     seconds with --published, without Ray and storage; else what experiments/grid.py costs, and nothing
           where it has run.
 Result:   TIS of robustness's choices beside simple ones, a table per parameter, the best and worst of all
@@ -22,24 +22,19 @@ from grid import finish
 from grid import run as train
 from presets import PRESETS
 
-from raytransfer.cli import Session, main
+from raytransfer.cli.command import main
+from raytransfer.cli.session import Session
 from raytransfer.errors import InputError
-from raytransfer.report import (
-    ablation_text,
-    baselines_text,
-    choice_rows,
-    finding_rows,
-    findings,
-    findings_text,
-    parameter_rows,
-    rule_rows,
-)
-from raytransfer.results import Curve, Signal, curves, incomplete, recorded
+from raytransfer.report.ablation import ablation_text, choice_rows, parameter_rows
+from raytransfer.report.baselines import baselines_text, rule_rows
+from raytransfer.report.findings import finding_rows, findings, findings_text
+from raytransfer.results.curves import Curve, curves, incomplete, recorded
+from raytransfer.results.signals import Signal
 
 
 def ablation(found: Sequence[Curve], output: Path | None) -> int:
     """Print the ablation of some curves, and write its tables where asked."""
-    if not any(Signal().choice(curve.encoder, curve.mode) in curve.scores for curve in found):
+    if not any(Signal().choice(curve.encoder, curve.protocol) in curve.scores for curve in found):
         raise InputError(f"no configuration has scores for the parameters that are varied: {Signal()}")
     rules, varied, every, claims = (
         rule_rows(found),

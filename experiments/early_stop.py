@@ -18,27 +18,27 @@ import sys
 
 from presets import PRESETS
 
-from raytransfer.cli import Session, check_signal, main, read_by
-from raytransfer.config import StudyConfig
-from raytransfer.data import source_problem
+from raytransfer.cli.checks import check_signal
+from raytransfer.cli.command import main
+from raytransfer.cli.options import read_by
+from raytransfer.cli.session import Session
+from raytransfer.data.registry import source_problem
 from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.live_pretraining import pretrain_until_stopped
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS
-from raytransfer.report import stopping_table
-from raytransfer.results import (
-    Curve,
-    Signal,
-    Storage,
+from raytransfer.report.stopping import stopping_table
+from raytransfer.results.curves import Curve, curves, recorded
+from raytransfer.results.judgements import judge
+from raytransfer.results.signals import Signal, rule_and_signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
     configurations,
-    curves,
     downstream_units,
-    judge,
     pretraining_units,
-    recorded,
-    rule_and_signal,
     scoring_units,
 )
-from raytransfer.scheduling import RULES, call_from_text, rule_factory
+from raytransfer.scheduling.registry import RULES, call_from_text, rule_factory
+from raytransfer.study import Study
 
 
 def _checked(text: str) -> str:
@@ -67,7 +67,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check(study: StudyConfig, storage: Storage, options: argparse.Namespace) -> None:
+def check(study: Study, storage: Storage, options: argparse.Namespace) -> None:
     """Refuse a rule that would see no scores, or not in time."""
     rule, signal = rule_and_signal(options.rule, Signal.of_study(study.robustness))
     check_signal(signal, study)

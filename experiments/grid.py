@@ -3,7 +3,7 @@
 Question: does the robustness of a checkpoint on the target images tell how well it will segment them?
 Command:  python experiments/grid.py --preset demo
           python experiments/grid.py --preset thesis --dry-run    (what the thesis's whole study would cost)
-Cost:     18 checkpoints x {full, decoder only} x 2 seeds = 72 trainings of 8 epochs, and first what they
+Cost:     18 checkpoints x {fine_tuning, frozen} x 2 seeds = 72 trainings of 8 epochs, and first what they
           need (pretraining, scores): about seven minutes on two CPU cores.
 Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLflow run per trial.
 """
@@ -18,26 +18,28 @@ from pretrain import run as pretrain
 from robustness import run as score
 from tabulate import tabulate
 
-from raytransfer.cli import Session, main
-from raytransfer.config import StudyConfig
-from raytransfer.data import source_problem, source_size, target_problem, training_size
+from raytransfer.cli.command import main
+from raytransfer.cli.session import Session
+from raytransfer.cost import pretraining_seconds_per_image, seconds_per_image
+from raytransfer.data.registry import source_problem, source_size, target_problem, training_size
 from raytransfer.errors import InputError
 from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.grid import train_grid
-from raytransfer.report import answers, draw_answers, summary
-from raytransfer.results import (
+from raytransfer.report.figures import draw_answers
+from raytransfer.report.summary import answers, summary
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
     Configuration,
     DownstreamUnit,
     ScoringUnit,
-    Storage,
     configurations,
     downstream_units,
     pretraining_units,
 )
-from raytransfer.training.cost import pretraining_seconds_per_image, seconds_per_image
+from raytransfer.study import Study
 
 
-def plan(study: StudyConfig, storage: Storage) -> int:
+def plan(study: Study, storage: Storage) -> int:
     """List the configurations of a study, what is done of them, and what the rest costs on this machine."""
     wanted = list(configurations(study))
     for configuration in wanted:
@@ -55,7 +57,7 @@ def plan(study: StudyConfig, storage: Storage) -> int:
     return 0
 
 
-def _plan_pretrainings(study: StudyConfig, storage: Storage) -> float:
+def _plan_pretrainings(study: Study, storage: Storage) -> float:
     """Print what the pretrainings cost; return the hours of what is not done."""
     images, classes = source_size(study.source)
     rows, total = [], 0.0
@@ -74,7 +76,7 @@ def _plan_pretrainings(study: StudyConfig, storage: Storage) -> float:
     return total
 
 
-def _plan_trials(study: StudyConfig, storage: Storage, wanted: Sequence[Configuration]) -> float:
+def _plan_trials(study: Study, storage: Storage, wanted: Sequence[Configuration]) -> float:
     """Print what the downstream trials cost; return the hours of what is not done."""
     known = [name for name in study.datasets if target_problem(name, study.target) is None]
     series = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme) for u in pretraining_units(study)}
@@ -82,26 +84,24 @@ def _plan_trials(study: StudyConfig, storage: Storage, wanted: Sequence[Configur
     there = [configuration for configuration in wanted if configuration.dataset in known]
     trials = {unit.key: unit.configuration for unit in downstream_units(study, there, encoders)}
     finished = storage.ledger.finished("downstream", list(trials))
-    done = Counter((c.model, c.mode, c.dataset) for key, c in trials.items() if key in finished)
-    each = Counter((c.model, c.mode, c.dataset) for c in wanted)
+    done = Counter((c.model, c.protocol, c.dataset) for key, c in trials.items() if key in finished)
+    each = Counter((c.model, c.protocol, c.dataset) for c in wanted)
     sizes = {name: training_size(name, study.target) for name in study.datasets}
     rows, total = [], 0.0
-    for model, mode in product(study.models, study.modes):
+    for model, protocol in product(study.models, study.protocols):
         speeds = {
-            pixels: seconds_per_image(
-                model, study.downstream, image_size=pixels, frozen=mode == "decoder-only"
-            )
+            pixels: seconds_per_image(model, study.downstream, image_size=pixels, frozen=protocol == "frozen")
             for pixels in {pixels for _, pixels in sizes.values()}
         }
         for dataset, (items, pixels) in sizes.items():
-            number = len(study.seeds) * each[model, mode, dataset]
+            number = len(study.seeds) * each[model, protocol, dataset]
             images, speed = study.downstream.epochs * items, speeds[pixels]
-            ready = done[model, mode, dataset]
+            ready = done[model, protocol, dataset]
             hours = (number - ready) * images * speed / 3600
             total += hours
             share = f"{ready} of {number}"
-            rows.append([model, mode, dataset, share, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
-    headers = ["model", "mode", "dataset", "trials done", "images per trial", "images/s", "hours"]
+            rows.append([model, protocol, dataset, share, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
+    headers = ["model", "protocol", "dataset", "trials done", "images per trial", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     return total
 

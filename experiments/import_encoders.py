@@ -12,22 +12,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from raytransfer.config import MOST_SEED
 from raytransfer.errors import InputError
-from raytransfer.files import Place
-from raytransfer.models import (
-    CheckpointSeries,
-    create_encoder,
-    import_public_encoder,
-    read_meta,
-    save_encoder,
-)
-from raytransfer.results import Storage
+from raytransfer.models.checkpoints import CheckpointSeries, read_meta, save_encoder
+from raytransfer.models.public_weights import import_public_encoder
+from raytransfer.models.registry import create_encoder
+from raytransfer.results.storage import Storage
+from raytransfer.runtime.seeding import seeded
+from raytransfer.settings import MOST_SEED
+from raytransfer.storage.files import StoragePath
 from raytransfer.terminal import add_terminal_options, say_error, terminal
-from raytransfer.training.seeding import seeded
 
 
-def _add_untrained(series: CheckpointSeries, imported: Place, *, seed: int) -> None:
+def _add_untrained(series: CheckpointSeries, imported: StoragePath, *, seed: int) -> None:
     """Give a series the untrained encoder that the public files leave out."""
     if series.path(0).exists():
         return

@@ -17,10 +17,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from raytransfer.data.cases import BadDataError
-from raytransfer.data.naming import study_name
-from raytransfer.data.prepared import PREPARERS, PreparedReport, prepare, prepared_path
-from raytransfer.data.preview import draw_preview
+from raytransfer.data.targets.cases import BadDataError
+from raytransfer.data.targets.naming import study_name
+from raytransfer.data.targets.prepared import PREPARERS, PreparedReport, prepare, prepared_path
+from raytransfer.data.targets.preview import draw_preview
 from raytransfer.errors import InputError
 from raytransfer.terminal import add_terminal_options, say_error, terminal
 

@@ -2,47 +2,43 @@
 
 from collections.abc import Callable
 
-from raytransfer.config import (
-    DownstreamConfig,
-    PretrainingConfig,
-    ResourcesConfig,
-    SourceConfig,
-    StudyConfig,
-    TargetConfig,
-)
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.study import ResourcesSettings, Study
 
 
-def demo() -> StudyConfig:
+def demo() -> Study:
     """Embedded data at 64 px, three micro encoders and their U-Nets: minutes on two CPU cores."""
-    return StudyConfig()
+    return Study()
 
 
-def smoke() -> StudyConfig:
+def smoke() -> Study:
     """The whole chain in seconds, for the tests; its numbers mean nothing."""
-    return StudyConfig(
+    return Study(
         models=("unet-micro", "resnet-unet-micro"),
         seeds=(0,),
-        source=SourceConfig(train_per_class=16, val_per_class=2),
-        target=TargetConfig(slice_step=10),
-        pretraining=PretrainingConfig(epochs=8, series=(0, 2, 8), batch_size=32, warmup_epochs=1),
-        downstream=DownstreamConfig(epochs=2),
+        source=SourceSettings(train_per_class=16, val_per_class=2),
+        target=TargetSettings(slice_step=10),
+        pretraining=PretrainingSettings(epochs=8, series=(0, 2, 8), batch_size=32, warmup_epochs=1),
+        downstream=DownstreamSettings(epochs=2),
     )
 
 
-def thesis() -> StudyConfig:
+def thesis() -> Study:
     """The thesis's study as it was run: 342 configurations, five seeds, a GPU per trial."""
-    return StudyConfig(
+    return Study(
         models=("unet", "resnet50-attention-unet", "swin-unet"),
         datasets=("acdc", "covid-qu-ex", "idrid"),
         schemes=("simple", "advanced"),
         seeds=(123124, 123125, 123126, 123127, 123128),
-        source=SourceConfig(name="imagenet", root="data/imagenet", image_size=224),
+        source=SourceSettings(name="imagenet", root="data/imagenet", image_size=224),
         reference_recipes=True,
-        downstream=DownstreamConfig(epochs=150, batch_size=24),
-        resources=ResourcesConfig(
+        downstream=DownstreamSettings(epochs=150, batch_size=24),
+        resources=ResourcesSettings(
             cpus_per_worker=8, gpu_pretraining=True, cpus_per_trial=4, gpus_per_trial=1
         ),
     )
 
 
-PRESETS: dict[str, Callable[[], StudyConfig]] = {"demo": demo, "smoke": smoke, "thesis": thesis}
+PRESETS: dict[str, Callable[[], Study]] = {"demo": demo, "smoke": smoke, "thesis": thesis}

@@ -11,10 +11,11 @@ import sys
 
 from presets import PRESETS
 
-from raytransfer.cli import Session, main
-from raytransfer.data import source_problem
+from raytransfer.cli.command import main
+from raytransfer.cli.session import Session
+from raytransfer.data.registry import source_problem
 from raytransfer.ray_train.pretraining import is_imported, pretrain, series_problem
-from raytransfer.results import Encoders, pretraining_units
+from raytransfer.results.units import Encoders, pretraining_units
 
 
 def run(session: Session) -> Encoders:

@@ -25,23 +25,26 @@ from typing import NamedTuple
 
 from presets import PRESETS
 
-from raytransfer.cli import Records, main_on_records, whole_number
-from raytransfer.config import MOST_PROCESSES
+from raytransfer.cli.command import main_on_records
+from raytransfer.cli.options import whole_number
+from raytransfer.cli.records import Records
 from raytransfer.errors import InputError
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
-from raytransfer.report import (
+from raytransfer.report.frontier import draw_frontier
+from raytransfer.report.replay import (
     JudgeFactory,
     Rating,
     Recordings,
-    draw_frontier,
     fixed_budgets,
     rate,
     rating_table,
     recordings,
     write_ratings,
 )
-from raytransfer.results import Signal, read_signal, rule_and_signal
-from raytransfer.scheduling import RULES, Settled, rule_factory
+from raytransfer.results.signals import Signal, read_signal, rule_and_signal
+from raytransfer.scheduling.plateau import Plateau
+from raytransfer.scheduling.registry import RULES, rule_factory
+from raytransfer.settings import MOST_PROCESSES
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -65,12 +68,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def default_rules(recorded: Recordings) -> list[str]:
     """Return the rules that what was recorded allows."""
     errors = (e for p in recorded.pretrainings for points in p.curves.values() for _, e in points)
-    signal = read_signal(Settled.signal)
-    follows = all(signal.choice(curve.encoder, curve.mode) in curve.scores for curve in recorded.curves)
+    signal = read_signal(Plateau.signal)
+    follows = all(signal.choice(curve.encoder, curve.protocol) in curve.scores for curve in recorded.curves)
     return [
         *(f"first-peak(patience={patience})" for patience in (1, 2, 3)),
         *(["significant-fall(z=1)", "significant-fall(z=2)"] if all(map(math.isfinite, errors)) else []),
-        *(["settled"] if follows else []),
+        *(["plateau"] if follows else []),
         "best-of-all",
         *SCHEDULERS,
     ]

@@ -1,6 +1,6 @@
 """The report: which checkpoint to take, how sure that is, and everything behind it, on one page.
 
-Question: which checkpoint should be taken for each dataset, model and mode, what does it cost against the
+Question: which checkpoint should be taken for each dataset, model and protocol, what does it cost against the
           best one, and what would the last checkpoint, fixed budgets and no pretraining have given?
 Command:  python experiments/report.py --preset demo --output DIR     (a study that experiments/grid.py ran)
           python experiments/report.py --published DIR --output DIR   (the thesis's published tables in DIR)
@@ -21,18 +21,21 @@ from pathlib import Path
 from presets import PRESETS
 from replay import replayed
 
-from raytransfer.cli import Records, filled, main_on_records, read_by
+from raytransfer.cli.command import main_on_records
+from raytransfer.cli.options import filled, read_by
+from raytransfer.cli.records import Records
 from raytransfer.errors import InputError
-from raytransfer.files import Place
 from raytransfer.report import choices, measured
 from raytransfer.report.advice import advise
 from raytransfer.report.cells import performance
 from raytransfer.report.gaps import gaps, missing_lines
 from raytransfer.report.page import Section, write_page
 from raytransfer.report.thesis import looks_ahead
-from raytransfer.results import Signal, git_sha
+from raytransfer.results.provenance import git_sha
+from raytransfer.results.signals import Signal
+from raytransfer.storage.files import StoragePath
 from raytransfer.terminal import SOON, progress
-from raytransfer.tracking import Tracker, store_uri
+from raytransfer.tracking.tracker import Tracker, store_uri
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,11 @@ def show_in_mlflow(records: Records, page: Path) -> None:
     given = records.options.tracking_uri
     if given is None and (records.storage is None or not (folder / "mlflow.db").exists()):
         return
-    files: dict[Place, str] = {page: "", page.parent / "tables": "tables", page.parent / "figures": "figures"}
+    files: dict[StoragePath, str] = {
+        page: "",
+        page.parent / "tables": "tables",
+        page.parent / "figures": "figures",
+    }
     try:
         uri = store_uri(given, folder)
         with Tracker(uri, artifact_root=folder / "mlartifacts", own=given is None) as tracker:
@@ -67,7 +74,7 @@ def experiment(records: Records) -> int:
         raise InputError("--output DIR is needed: the folder to write the report into")
     published, found = records.storage is None, records.curves
     signal = Signal.of_study(records.study.robustness)
-    lacking = [c for c in found if signal.choice(c.encoder, c.mode) not in c.scores]
+    lacking = [c for c in found if signal.choice(c.encoder, c.protocol) not in c.scores]
     if lacking:
         raise InputError(f"no scores {signal} of {lacking[0].encoder} on {lacking[0].dataset}")
     rows, answers = performance(records.trials, records.expected), advise(found, signal)
@@ -93,7 +100,7 @@ def experiment(records: Records) -> int:
         sections,
         title="Which checkpoint should be transferred?",
         subtitle=f"From {name}: {trainings:,} downstream trainings, {len(found)} complete configurations of "
-        f"{len(records.expected)} (dataset, model, scheme and mode).",
+        f"{len(records.expected)} (dataset, model, scheme and protocol).",
         name=name,
         answers=answers,
         datasets=sorted({dataset for _, dataset, *_ in records.expected}),

@@ -14,9 +14,10 @@ from presets import PRESETS
 from pretrain import run as pretrain
 from tabulate import tabulate
 
-from raytransfer.cli import Session, main
+from raytransfer.cli.command import main
+from raytransfer.cli.session import Session
 from raytransfer.ray_tune.scoring import score
-from raytransfer.results import Encoders, ScoringUnit, pretraining_units, scoring_units
+from raytransfer.results.units import Encoders, ScoringUnit, pretraining_units, scoring_units
 
 
 def run(session: Session, encoders: Encoders) -> list[ScoringUnit]:

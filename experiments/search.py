@@ -12,9 +12,9 @@ Result:   a table, the best settings first; in the ledger every epoch of the pre
 
 Searched are learning rate and weight decay within a factor of ten around the study's own, and the strength of
 augmentation from 0 to 1 times the study's. One thing is searched for: the first encoder under the first
-scheme, on all targets; or the first model on the first dataset in the first mode, from the last checkpoint of
-its series, with the first seed. Dice is of the test split: a search spends it, so that settings found this
-way must be compared on other data.
+scheme, on all targets; or the first model on the first dataset in the first protocol, from the last
+checkpoint of its series, with the first seed. Dice is of the test split: a search spends it, so that
+settings found this way must be compared on other data.
 """
 
 import argparse
@@ -29,24 +29,26 @@ from pretrain import run as pretrain
 from ray.tune.schedulers import TrialScheduler
 from tabulate import tabulate
 
-from raytransfer.cli import Session, filled, main, read_by, whole_number
-from raytransfer.config import StudyConfig
-from raytransfer.databases import sqlite_url
+from raytransfer.cli.command import main
+from raytransfer.cli.options import filled, read_by, whole_number
+from raytransfer.cli.session import Session
 from raytransfer.errors import InputError
-from raytransfer.ray_tune.early_stopping import RobustnessScheduler
+from raytransfer.ray_tune.early_stopping import StoppingRuleScheduler
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha
 from raytransfer.ray_tune.search import check_optuna_storage, search
-from raytransfer.results import (
+from raytransfer.results.signals import Signal, read_signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
     DownstreamUnit,
     PretrainingUnit,
-    Signal,
-    Storage,
     configurations,
     downstream_units,
     pretraining_units,
-    read_signal,
 )
-from raytransfer.scheduling import RULES, StoppingRule, call_from_text
+from raytransfer.scheduling.registry import RULES, call_from_text
+from raytransfer.scheduling.rules import StoppingRule
+from raytransfer.storage.databases import sqlite_url
+from raytransfer.study import Study
 
 OBJECTIVES = {"robustness": "robustness", "accuracy": "val/top1", "dice": "test/dice"}
 MOST_TRIALS = 100_000
@@ -107,7 +109,7 @@ def _optuna_storage(storage: Storage, options: argparse.Namespace) -> str:
     return sqlite_url(folder / "optuna.db")
 
 
-def check(study: StudyConfig, storage: Storage, options: argparse.Namespace) -> None:
+def check(study: Study, storage: Storage, options: argparse.Namespace) -> None:
     """Refuse what no trial could be found, stopped or written down by."""
     objective = options.objective or OF[options.what][0]
     if objective not in OF[options.what]:
@@ -120,7 +122,7 @@ def check(study: StudyConfig, storage: Storage, options: argparse.Namespace) -> 
     check_optuna_storage(_optuna_storage(storage, options), own=options.optuna_storage is None)
 
 
-def _check_rule(rule: StoppingRule, objective: str, study: StudyConfig, epochs: int) -> None:
+def _check_rule(rule: StoppingRule, objective: str, study: Study, epochs: int) -> None:
     """Refuse a rule that says nothing of the scores that trials report."""
     rule.check_epochs(epochs)
     if rule.needs_errors and objective != "robustness":
@@ -143,7 +145,7 @@ def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
         session.study,
         **{
             name: getattr(session.study, name)[:1]
-            for name in ("models", "datasets", "schemes", "modes", "seeds")
+            for name in ("models", "datasets", "schemes", "protocols", "seeds")
         },
     )
     encoders = pretrain(replace(session, study=first))
@@ -156,7 +158,7 @@ def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
 
 def _scheduler(session: Session, objective: str, epochs: int) -> TrialScheduler:
     stop = session.options.stop
-    return stop(epochs, EPOCHS) if stop.func is asha else RobustnessScheduler(stop, metric=objective)
+    return stop(epochs, EPOCHS) if stop.func is asha else StoppingRuleScheduler(stop, metric=objective)
 
 
 def experiment(session: Session) -> int:

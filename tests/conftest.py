@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from raytransfer.config import SourceConfig, TargetConfig
-from raytransfer.data import ClassificationData, SegmentationData, load_source, load_target
+from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.registry import load_source, load_target
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.data.sources.images import ClassificationData
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -30,12 +32,12 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def source() -> ClassificationData:
-    return load_source(SourceConfig(train_per_class=4, val_per_class=2))
+    return load_source(SourceSettings(train_per_class=4, val_per_class=2))
 
 
 @pytest.fixture(scope="session")
 def target() -> SegmentationData:
-    return load_target("mni152", TargetConfig(slice_step=10))
+    return load_target("mni152", TargetSettings(slice_step=10))
 
 
 @pytest.fixture

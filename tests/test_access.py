@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli import main
-from raytransfer.config import StudyConfig, TargetConfig
-from raytransfer.data import load_target
+from raytransfer.cli.command import main
+from raytransfer.data.registry import load_target
+from raytransfer.data.settings import TargetSettings
 from raytransfer.errors import InputError
-from raytransfer.models import create_encoder, create_segmentation_model
-from raytransfer.results import Ledger
+from raytransfer.models.registry import create_encoder, create_segmentation_model
+from raytransfer.results.ledger import Ledger
+from raytransfer.study import Study
 
 REFUSED = {
     "pickle.load", "pickle.loads", "pickle.Unpickler", "cloudpickle.load", "cloudpickle.loads", "dill.load",
@@ -106,7 +107,7 @@ def test_hostile_names_of_a_study_are_refused_in_one_line(
         raise AssertionError("work began")
 
     argv = ["--storage-path", str(tmp_path / "storage"), "--set", option.format(name)]
-    assert main("Test.", {"demo": StudyConfig}, never, argv) == 2
+    assert main("Test.", {"demo": Study}, never, argv) == 2
     _one_line(capsys.readouterr().err)
     assert not (tmp_path / "storage").exists()
 
@@ -117,7 +118,7 @@ def test_hostile_options_are_refused_in_one_line(
     option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["--storage-path", str(tmp_path / "storage"), f"{option}={name}"]
-    assert main("Test.", {"demo": StudyConfig}, lambda session: 0, argv) == 2
+    assert main("Test.", {"demo": Study}, lambda session: 0, argv) == 2
     _one_line(capsys.readouterr().err)
 
 
@@ -145,7 +146,7 @@ def test_hostile_keys_and_datasets_are_refused(name: str, tmp_path: Path) -> Non
         with pytest.raises(InputError):
             Ledger(tmp_path).path("downstream", key)
     with pytest.raises(InputError):
-        load_target(name, TargetConfig(data_root=str(tmp_path)))
+        load_target(name, TargetSettings(data_root=str(tmp_path)))
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name])

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli import main
-from raytransfer.cli.command import _reported
+from raytransfer.cli.command import _reported, main
 from raytransfer.cli.study import make_output
-from raytransfer.config import StudyConfig
 from raytransfer.errors import InputError
-from raytransfer.models import create_encoder, save_encoder
-from raytransfer.results import Storage, pretraining_units
+from raytransfer.models.checkpoints import save_encoder
+from raytransfer.models.registry import create_encoder
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import pretraining_units
+from raytransfer.study import Study
 
 
 def _never(session: object) -> int:
@@ -25,7 +26,7 @@ def _never(session: object) -> int:
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     def run(*arguments: str, storage: Path | None = None) -> str:
         argv = ["--storage-path", str(storage or tmp_path / "storage"), *arguments]
-        code = main("Test.", {"demo": StudyConfig}, _never, argv)
+        code = main("Test.", {"demo": Study}, _never, argv)
         output = capsys.readouterr()
         assert code == 2
         assert output.err.startswith("error: ")
@@ -129,7 +130,7 @@ def test_insisting_on_an_empty_storage_path(run: Callable[..., str], tmp_path: P
 def test_a_corrupt_checkpoint_is_named_with_the_way_to_rebuild_it(
     run: Callable[..., str], tmp_path: Path
 ) -> None:
-    unit = pretraining_units(StudyConfig())[0]
+    unit = pretraining_units(Study())[0]
     path = Storage(tmp_path / "storage").series(unit.encoder, "simple").path(5)
     save_encoder(path, create_encoder(unit.encoder), {"pretraining": unit.key})
     weights = path / "encoder.safetensors"
@@ -140,14 +141,14 @@ def test_a_corrupt_checkpoint_is_named_with_the_way_to_rebuild_it(
 
 
 def test_a_checkpoint_of_another_encoder_is_named(run: Callable[..., str], tmp_path: Path) -> None:
-    unit = pretraining_units(StudyConfig())[0]
+    unit = pretraining_units(Study())[0]
     path = Storage(tmp_path / "storage").series(unit.encoder, "simple").path(5)
     save_encoder(path, create_encoder("resnet-micro"), {"pretraining": unit.key})
     assert f"checkpoint {path} is not what its folder says: meta.json has encoder 'resnet-micro'" in run()
 
 
 def test_a_series_of_other_settings_is_not_mixed_in(run: Callable[..., str], tmp_path: Path) -> None:
-    unit = pretraining_units(StudyConfig())[0]
+    unit = pretraining_units(Study())[0]
     path = Storage(tmp_path / "storage").series(unit.encoder, "simple").path(5)
     settings = {**unit.settings, "pretraining": {**unit.settings["pretraining"], "epochs": 7}}
     save_encoder(path, create_encoder(unit.encoder), {"pretraining": "another", "settings": settings})
@@ -232,7 +233,7 @@ def test_a_folder_for_tables_that_cannot_be_used_is_named(tmp_path: Path, folder
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        main("Question: which?", {"demo": StudyConfig}, _never, ["--help"])
+        main("Question: which?", {"demo": Study}, _never, ["--help"])
     assert raised.value.code == 0
     text = capsys.readouterr().out
     for part in ("Question: which?", "--storage-path", "downstream.epochs (8)", "epochs of a downstream"):

@@ -17,8 +17,8 @@ from raytransfer.config import DownstreamConfig, PretrainingConfig, SourceConfig
 from raytransfer.data import load_source, load_target
 from raytransfer.metrics import transferability_indicator_score
 from raytransfer.scheduling import BestOfAll, replay
-from raytransfer.training.downstream import DownstreamTraining
-from raytransfer.training.pretraining import Pretraining
+from raytransfer.evaluation.training import DownstreamTraining
+from raytransfer.pretraining.loop import Pretraining
 from raytransfer.transferability import score_encoder
 
 source = load_source(SourceConfig(train_per_class=2, val_per_class=1))

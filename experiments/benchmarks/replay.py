@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from measurement import Measured, benchmark
 
 from raytransfer.ray_tune.named_schedulers import judge_factory
-from raytransfer.scheduling import RecordedPretraining, simulate
+from raytransfer.scheduling.simulation import RecordedPretraining, simulate
 
 EPOCHS = (0, 1, 5, 20, 50, 100, 150, 200, 250, 300)
 PRETRAININGS = 36

@@ -27,9 +27,10 @@ import torch
 from measurement import Measured, benchmark
 from numpy.typing import NDArray
 
-from raytransfer.models import create_encoder
-from raytransfer.transferability import RobustnessScore, score_encoder
+from raytransfer.models.registry import create_encoder
 from raytransfer.transferability.freed_memory import kept_freed_memory
+from raytransfer.transferability.hinge_sums import RobustnessScore
+from raytransfer.transferability.robustness import score_encoder
 
 ENCODERS = ("unet", "resnet50", "swin")
 IMAGE_SIZE, BATCH_SIZE = 224, 8

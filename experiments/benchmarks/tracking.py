@@ -8,7 +8,7 @@ Result:   ms_per_epoch: time that a reported epoch costs the process that drives
           processes spend none). write_2000_runs_s: 2,000 runs under one parent, with 150 epochs of 12
           metrics, config and curves, from nothing to the last of 3.6 million values in SQLite, counted;
           written once; write_2000_runs_cpu_s: what of it is computing, on one core, whatever else the machine
-          does. search_s: the best Dice per dataset and mode of these runs through MlflowClient.
+          does. search_s: the best Dice per dataset and protocol of these runs through MlflowClient.
 """
 
 import sqlite3
@@ -25,11 +25,19 @@ import numpy as np
 from measurement import Measured, benchmark
 from mlflow import MlflowClient
 
-from raytransfer.config import StudyConfig
-from raytransfer.metrics import METRICS
-from raytransfer.results import DownstreamUnit, Storage, configurations, downstream_units, pretraining_units
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
+    DownstreamUnit,
+    configurations,
+    downstream_units,
+    pretraining_units,
+)
+from raytransfer.study import Study
 from raytransfer.terminal import terminal
-from raytransfer.tracking import RunRecord, Tracker, downstream_record
+from raytransfer.tracking.records import downstream_record
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 RUNS, EPOCHS, DATASETS = 2000, 150, ("acdc", "covid-qu-ex", "idrid")
 TRIALS, REPORTS_PER_SECOND = 8, 100
@@ -38,7 +46,7 @@ NAMES = ("train/loss", *(f"test/{metric}" for metric in METRICS))
 
 def units() -> Iterator[DownstreamUnit]:
     """Yield trials of the demo with many seeds."""
-    study = StudyConfig(seeds=tuple(range(1 + RUNS // 36)))
+    study = Study(seeds=tuple(range(1 + RUNS // 36)))
     series = {(p.encoder, p.scheme): p.recipe.series for p in pretraining_units(study)}
     encoders = {which: dict.fromkeys(epochs, "0" * 64) for which, epochs in series.items()}
     yield from downstream_units(study, configurations(study), encoders)
@@ -89,18 +97,18 @@ def write_runs(folder: Path) -> tuple[float, float]:
 
 
 def search(folder: Path) -> float:
-    """Search for the best Dice per dataset and mode; return the seconds."""
+    """Search for the best Dice per dataset and protocol; return the seconds."""
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("raytransfer-downstream").experiment_id
     started = time.perf_counter()
     found = {
-        (dataset, mode): client.search_runs(
+        (dataset, protocol): client.search_runs(
             [experiment],
-            f"params.dataset = '{dataset}' AND params.mode = '{mode}'",
+            f"params.dataset = '{dataset}' AND params.protocol = '{protocol}'",
             order_by=["metrics.`summary/final_dice` DESC"],
             max_results=1,
         )[0].data.metrics["test/dice"]
-        for dataset, mode in product(DATASETS, ("full", "decoder-only"))
+        for dataset, protocol in product(DATASETS, ("fine_tuning", "frozen"))
     }
     seconds = time.perf_counter() - started
     if not all(0.9 < dice < 1 for dice in found.values()):  # the best of 333 uniform numbers

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from torchvision.datasets.folder import IMG_EXTENSIONS
 
-from raytransfer.config import SourceConfig, StudyConfig
-from raytransfer.data import source_problem
-from raytransfer.data.photographs import PHOTOGRAPHS
+from raytransfer.data.registry import source_problem
+from raytransfer.data.settings import SourceSettings
+from raytransfer.data.sources.photographs import PHOTOGRAPHS
 from raytransfer.errors import InputError
-from raytransfer.models import encoder_of, num_levels
-from raytransfer.results import PretrainingUnit, Signal
+from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.results.signals import Signal
+from raytransfer.results.units import PretrainingUnit
+from raytransfer.study import Study
 
 
 def check_recipe(unit: PretrainingUnit) -> None:
@@ -41,7 +43,7 @@ def check_recipe(unit: PretrainingUnit) -> None:
         )
 
 
-def training_images(source: SourceConfig, *, enough: int) -> int | None:
+def training_images(source: SourceSettings, *, enough: int) -> int | None:
     """Return how many training images there are, counted no further than to what is enough.
 
     Of a tree of images only so many names are read, none of a source that is neither a tree nor embedded.
@@ -59,7 +61,7 @@ def training_images(source: SourceConfig, *, enough: int) -> int | None:
     return count
 
 
-def check_signal(signal: Signal, study: StudyConfig) -> None:
+def check_signal(signal: Signal, study: Study) -> None:
     """Check that the scores that a rule follows are computed.
 
     Raises:

@@ -10,11 +10,11 @@ from typing import Any
 
 import ray
 
-from raytransfer.cli.room import check_room
-from raytransfer.cli.sight import check_sight
-from raytransfer.config import StudyConfig
+from raytransfer.cli.resources import check_resources
+from raytransfer.cli.shared_storage import check_shared_storage
 from raytransfer.errors import InputError
-from raytransfer.results import Storage
+from raytransfer.results.storage import Storage
+from raytransfer.study import Study
 
 ANSWER_SECONDS = 60.0
 """How long a head node has to answer; two seconds of it, or more where much else runs, Ray takes to begin."""
@@ -51,9 +51,7 @@ def _nobody(address: str, why: str) -> InputError:
 
 
 @contextmanager
-def cluster(
-    address: str | None, study: StudyConfig, storage: Storage, *, verbose: bool = False
-) -> Iterator[None]:
+def cluster(address: str | None, study: Study, storage: Storage, *, verbose: bool = False) -> Iterator[None]:
     """Start Ray on this machine, or connect to a cluster, for the length of a `with` block.
 
     With `verbose`, Ray's log and what workers print is shown.
@@ -70,8 +68,8 @@ def cluster(
                 ray.init(address=address, **quiet)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise _nobody(address, str(error).splitlines()[0]) from error
-            check_sight(storage, study)
-        check_room(study)
+            check_shared_storage(storage, study)
+        check_resources(study)
         yield
     finally:
         ray.shutdown()

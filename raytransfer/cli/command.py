@@ -16,12 +16,13 @@ from raytransfer.cli.options import (
 from raytransfer.cli.records import Records, of_published, of_study, published_tables
 from raytransfer.cli.session import Check, Session, open_session
 from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
-from raytransfer.config import StudyConfig
 from raytransfer.errors import InputError, WorkFailedError
-from raytransfer.files import is_of_storage
-from raytransfer.results import Curve, Storage, curves
+from raytransfer.results.curves import Curve, curves
+from raytransfer.results.storage import Storage
+from raytransfer.storage.files import is_storage_error
+from raytransfer.study import Study
 from raytransfer.terminal import say_error, terminal
-from raytransfer.tracking import store_uri
+from raytransfer.tracking.tracker import store_uri
 
 WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
 
@@ -40,7 +41,7 @@ def _reported(work: Callable[[], int]) -> int:
         print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if not is_of_storage(error):
+        if not is_storage_error(error):
             raise
         say_error(
             f"the storage takes or gives nothing now ({error}): nothing that was finished is lost; once it "
@@ -55,7 +56,7 @@ def main(
     experiment: Callable[[Session], int],
     argv: Sequence[str] | None = None,
     *,
-    plan: Callable[[StudyConfig, Storage], int] | None = None,
+    plan: Callable[[Study, Storage], int] | None = None,
     published: Callable[[list[Curve], Path | None], int] | None = None,
     add_options: Callable[[argparse.ArgumentParser], None] | None = None,
     check: Check | None = None,

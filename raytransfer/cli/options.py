@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from raytransfer.config import StudyConfig, describe
 from raytransfer.errors import InputError, unknown_name
+from raytransfer.settings import describe
+from raytransfer.study import Study
 from raytransfer.terminal import add_terminal_options
 
 PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
 
-Presets = Mapping[str, Callable[[], StudyConfig]]
+Presets = Mapping[str, Callable[[], Study]]
 DEFAULT_PRESET = "demo"
 
 

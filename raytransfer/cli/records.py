@@ -12,25 +12,20 @@ import pyarrow as pa
 
 from raytransfer.cli.options import PUBLISHED_FILES
 from raytransfer.cli.study import storage_root, with_known_data
-from raytransfer.config import StudyConfig
 from raytransfer.errors import InputError
-from raytransfer.results import (
-    SCHEMAS,
-    Curve,
-    EpochSeconds,
-    Storage,
+from raytransfer.results.curves import Curve, curves, incomplete, recorded
+from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
+from raytransfer.results.published import read_published
+from raytransfer.results.schemas import SCHEMAS
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
     configurations,
-    curves,
     downstream_units,
-    epoch_seconds,
     expected_series,
-    incomplete,
-    pretraining_epochs,
     pretraining_units,
-    read_published,
-    recorded,
     scoring_units,
 )
+from raytransfer.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +46,7 @@ class Records:
         output: Folder for tables and figures that the user asked for, there already; None without `--output`.
     """
 
-    study: StudyConfig
+    study: Study
     curves: list[Curve]
     epoch_seconds: EpochSeconds
     trials: pa.Table
@@ -74,10 +69,10 @@ def published_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
     return read_published(*(folder / name for name in PUBLISHED_FILES))
 
 
-def of_published(arguments: argparse.Namespace, study: StudyConfig) -> Records:
+def of_published(arguments: argparse.Namespace, study: Study) -> Records:
     """Read the thesis's published tables."""
     scores, trials = published_tables(arguments.published)
-    names = (trials[name].unique().to_pylist() for name in ("model", "dataset", "scheme", "mode"))
+    names = (trials[name].unique().to_pylist() for name in ("model", "dataset", "scheme", "protocol"))
     epochs = tuple(sorted(trials["epoch"].unique().to_pylist()))
     return Records(
         study=study,
@@ -94,7 +89,7 @@ def of_published(arguments: argparse.Namespace, study: StudyConfig) -> Records:
     )
 
 
-def of_study(arguments: argparse.Namespace, study: StudyConfig) -> Records:
+def of_study(arguments: argparse.Namespace, study: Study) -> Records:
     """Read the results of a study from the ledger, naming on stderr what it lacks.
 
     Raises:

@@ -10,11 +10,17 @@ from pathlib import Path
 from raytransfer.cli.checks import check_recipe
 from raytransfer.cli.cluster import check_address, cluster
 from raytransfer.cli.study import keep_study, storage_root, with_loadable_data
-from raytransfer.config import StudyConfig
 from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.ray_train.pretraining import is_imported, series_problem
-from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage, pretraining_units
-from raytransfer.tracking import Tracker, store_uri
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
+    DownstreamUnit,
+    PretrainingUnit,
+    ScoringUnit,
+    pretraining_units,
+)
+from raytransfer.study import Study
+from raytransfer.tracking.tracker import Tracker, store_uri
 
 Unit = PretrainingUnit | ScoringUnit | DownstreamUnit
 
@@ -31,7 +37,7 @@ class Session:
         output: Folder for tables that the user asked for, there already; None without `--output`.
     """
 
-    study: StudyConfig
+    study: Study
     storage: Storage
     tracker: Tracker
     options: argparse.Namespace
@@ -95,13 +101,13 @@ class Session:
         return 1 if failed else 0
 
 
-Check = Callable[[StudyConfig, Storage, argparse.Namespace], None]
+Check = Callable[[Study, Storage, argparse.Namespace], None]
 """What an experiment looks at in its own options; raises InputError."""
 
 
 @contextmanager
 def open_session(
-    arguments: argparse.Namespace, study: StudyConfig, check: Check | None = None
+    arguments: argparse.Namespace, study: Study, check: Check | None = None
 ) -> Iterator[Session]:
     """Check everything the user gave, the cheap checks first, then connect."""
     whole, study = study, with_loadable_data(study)

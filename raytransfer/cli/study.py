@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from raytransfer.cli.options import DEFAULT_PRESET, Presets
-from raytransfer.config import StudyConfig, with_overrides
-from raytransfer.data import check_data, resolve_data, target_problem
-from raytransfer.data.source_augmentation import SCHEMES
+from raytransfer.data.registry import check_data, resolve_data, target_problem
+from raytransfer.data.sources.augmentation import SCHEMES
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.files import Place, place
-from raytransfer.models import encoder_of, num_levels
+from raytransfer.models.registry import encoder_of, num_levels
 from raytransfer.results.study_file import read_study, write_study
-from raytransfer.transferability import DISTANCES
+from raytransfer.settings import with_overrides
+from raytransfer.storage.files import StoragePath, resolve_path
+from raytransfer.study import Study
+from raytransfer.transferability.distances import DISTANCES
 
 
-def _check_names(study: StudyConfig) -> None:
+def _check_names(study: Study) -> None:
     check_data(study.source, study.datasets, study.target)
     for kind, name, known in (
         *(("pretraining scheme", scheme, SCHEMES) for scheme in study.schemes),
@@ -33,19 +34,19 @@ def _check_names(study: StudyConfig) -> None:
             raise InputError(f"robustness.level={level} does not exist: {model} has levels 1 to {count}")
 
 
-def preset_study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
+def preset_study(arguments: argparse.Namespace, presets: Presets) -> Study:
     """Return the preset with its changed settings; raises InputError for names that do not exist."""
     study = with_overrides(presets[arguments.preset or DEFAULT_PRESET](), arguments.set)
     _check_names(study)
     return study
 
 
-def storage_root(arguments: argparse.Namespace) -> Place:
+def storage_root(arguments: argparse.Namespace) -> StoragePath:
     """Return the storage path that a command line means."""
-    return place(arguments.storage_path or Path("runs") / (arguments.preset or DEFAULT_PRESET))
+    return resolve_path(arguments.storage_path or Path("runs") / (arguments.preset or DEFAULT_PRESET))
 
 
-def resolved_study(arguments: argparse.Namespace, presets: Presets) -> StudyConfig:
+def resolved_study(arguments: argparse.Namespace, presets: Presets) -> Study:
     """Return the study of the storage path, or where it has none the preset, with the changed settings.
 
     Paths of data are absolute and fingerprints read: nothing but the storage path is looked up later.
@@ -69,7 +70,7 @@ def resolved_study(arguments: argparse.Namespace, presets: Presets) -> StudyConf
     return replace(study, source=source, target=target)
 
 
-def keep_study(arguments: argparse.Namespace, study: StudyConfig, root: Place) -> None:
+def keep_study(arguments: argparse.Namespace, study: Study, root: StoragePath) -> None:
     """Write the study into its storage path, or what this command adds to the one that is there."""
     recorded = read_study(root)
     if recorded is None:
@@ -78,7 +79,7 @@ def keep_study(arguments: argparse.Namespace, study: StudyConfig, root: Place) -
         write_study(root, recorded.preset, grown)
 
 
-def with_loadable_data(study: StudyConfig) -> StudyConfig:
+def with_loadable_data(study: Study) -> Study:
     """Leave out the datasets that cannot be loaded here, naming each on stderr.
 
     Raises:
@@ -87,7 +88,7 @@ def with_loadable_data(study: StudyConfig) -> StudyConfig:
     return _without(study, _problems(study, study.datasets))
 
 
-def with_known_data(study: StudyConfig) -> tuple[StudyConfig, tuple[str, ...]]:
+def with_known_data(study: Study) -> tuple[Study, tuple[str, ...]]:
     """Leave out the datasets of which nothing can be recorded, naming each; return why, a line each.
 
     Those of which `study.json` has the fingerprint are known, wherever their files are now.
@@ -100,12 +101,12 @@ def with_known_data(study: StudyConfig) -> tuple[StudyConfig, tuple[str, ...]]:
     return _without(study, problems), tuple(problems.values())
 
 
-def _problems(study: StudyConfig, datasets: Iterable[str]) -> dict[str, str]:
+def _problems(study: Study, datasets: Iterable[str]) -> dict[str, str]:
     said = {name: target_problem(name, study.target) for name in datasets}
     return {name: problem for name, problem in said.items() if problem is not None}
 
 
-def _without(study: StudyConfig, problems: Mapping[str, str]) -> StudyConfig:
+def _without(study: Study, problems: Mapping[str, str]) -> Study:
     there = tuple(name for name in study.datasets if name not in problems)
     if not there:
         raise InputError("; ".join(problems.values()))

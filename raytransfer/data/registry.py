@@ -7,15 +7,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from raytransfer.config import SourceConfig, TargetConfig
-from raytransfer.data import acdc, covid_qu_ex, idrid
 from raytransfer.data.arrays import SegmentationData
-from raytransfer.data.cases import PrepareSettings
-from raytransfer.data.classification import ClassificationData
-from raytransfer.data.imagenet import imagenet_classes, imagenet_fingerprint, load_imagenet
-from raytransfer.data.mni152 import load_mni152
-from raytransfer.data.photographs import load_photographs
-from raytransfer.data.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.data.sources.imagenet import imagenet_classes, imagenet_fingerprint, load_imagenet
+from raytransfer.data.sources.images import ClassificationData
+from raytransfer.data.sources.photographs import load_photographs
+from raytransfer.data.targets import acdc, covid_qu_ex, idrid
+from raytransfer.data.targets.cases import PrepareSettings
+from raytransfer.data.targets.mni152 import load_mni152
+from raytransfer.data.targets.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
 from raytransfer.errors import InputError, unknown_name
 
 
@@ -48,18 +48,18 @@ def _check_packages(kind: str, name: str, embedded: _Embedded) -> None:
         )
 
 
-def _is_prepared(name: str, config: TargetConfig) -> bool:
+def _is_prepared(name: str, config: TargetSettings) -> bool:
     return (prepared_path(name, config.data_root) / DESCRIPTION).exists()
 
 
-def _check_source(config: SourceConfig) -> None:
+def _check_source(config: SourceSettings) -> None:
     if config.name not in SOURCES:
         raise unknown_name("source dataset", config.name, SOURCES)
     if (embedded := SOURCES[config.name]) is not None:
         _check_packages("source", config.name, embedded)
 
 
-def _check_target(name: str, config: TargetConfig) -> None:
+def _check_target(name: str, config: TargetSettings) -> None:
     if name in EMBEDDED_TARGETS:
         _check_packages("target", name, EMBEDDED_TARGETS[name])
     elif not (
@@ -71,7 +71,7 @@ def _check_target(name: str, config: TargetConfig) -> None:
         raise unknown_name("target dataset", name, [*TARGETS, "msd/<Task>"])
 
 
-def check_data(source: SourceConfig, datasets: Iterable[str], target: TargetConfig) -> None:
+def check_data(source: SourceSettings, datasets: Iterable[str], target: TargetSettings) -> None:
     """Check that there are such source and target datasets, and the packages they need.
 
     Raises:
@@ -82,7 +82,7 @@ def check_data(source: SourceConfig, datasets: Iterable[str], target: TargetConf
         _check_target(name, target)
 
 
-def source_problem(config: SourceConfig) -> str | None:
+def source_problem(config: SourceSettings) -> str | None:
     """Return what keeps a source dataset from being loaded on this machine; None where nothing does."""
     if config.name == "imagenet":
         try:
@@ -92,7 +92,7 @@ def source_problem(config: SourceConfig) -> str | None:
     return None
 
 
-def target_problem(name: str, config: TargetConfig) -> str | None:
+def target_problem(name: str, config: TargetSettings) -> str | None:
     """Return what keeps a target dataset from being loaded on this machine; None where nothing does."""
     if name in EMBEDDED_TARGETS or _is_prepared(name, config):
         return None
@@ -101,7 +101,7 @@ def target_problem(name: str, config: TargetConfig) -> str | None:
     return f"target dataset {name!r} is not in {config.data_root}: {command}"
 
 
-def load_source(config: SourceConfig) -> ClassificationData:
+def load_source(config: SourceSettings) -> ClassificationData:
     """Load a source dataset.
 
     Raises:
@@ -113,7 +113,7 @@ def load_source(config: SourceConfig) -> ClassificationData:
     return loaded
 
 
-def load_target(name: str, config: TargetConfig) -> SegmentationData:
+def load_target(name: str, config: TargetSettings) -> SegmentationData:
     """Load a target dataset.
 
     Raises:
@@ -128,7 +128,7 @@ def load_target(name: str, config: TargetConfig) -> SegmentationData:
     return load_prepared(prepared_path(name, config.data_root))
 
 
-def source_size(config: SourceConfig) -> tuple[int, int]:
+def source_size(config: SourceSettings) -> tuple[int, int]:
     """Return how many training images and classes a source dataset has; ImageNet's own where it is not here.
 
     Raises:
@@ -140,7 +140,7 @@ def source_size(config: SourceConfig) -> tuple[int, int]:
     return len(data.train), len(data.class_names)
 
 
-def training_size(name: str, config: TargetConfig) -> tuple[int, int]:
+def training_size(name: str, config: TargetSettings) -> tuple[int, int]:
     """Return how many training items a target dataset has and their side in pixels.
 
     Where an official dataset is not prepared: its owners' number, and the size `prepare` has by default.
@@ -159,8 +159,8 @@ def _absolute(folder: str) -> str:
 
 
 def resolve_data(
-    source: SourceConfig, datasets: Iterable[str], target: TargetConfig
-) -> tuple[SourceConfig, TargetConfig]:
+    source: SourceSettings, datasets: Iterable[str], target: TargetSettings
+) -> tuple[SourceSettings, TargetSettings]:
     """Make paths absolute and read the fingerprints of all data that are on this machine.
 
     Called once, in the driver, in whose working directory relative paths are meant. Fingerprints that the
@@ -185,15 +185,15 @@ def resolve_data(
     return source, replace(target, fingerprints=tuple(sorted(fingerprints.items())))
 
 
-def _check_same(what: str, place: str, known: str, found: str) -> None:
+def _check_same(what: str, where: str, known: str, found: str) -> None:
     if known and found != known:
         raise InputError(
-            f"{what} in {place} is not the one that this study was begun with (fingerprint "
+            f"{what} in {where} is not the one that this study was begun with (fingerprint "
             f"{known[:10]} then, {found[:10]} now): bring that one back, or use another --storage-path"
         )
 
 
-def unseen_data(source: SourceConfig, datasets: Iterable[str], target: TargetConfig) -> list[str]:
+def unseen_data(source: SourceSettings, datasets: Iterable[str], target: TargetSettings) -> list[str]:
     """Return which of the data that the driver resolved this machine does not see, a line each.
 
     Of an image tree the class folders are looked at, not its files.
@@ -211,7 +211,7 @@ def unseen_data(source: SourceConfig, datasets: Iterable[str], target: TargetCon
     return lines
 
 
-def target_identity(name: str, config: TargetConfig) -> dict[str, Any]:
+def target_identity(name: str, config: TargetSettings) -> dict[str, Any]:
     """Return what tells a target dataset's content from any other's, as plain JSON values; reads no file.
 
     Raises:

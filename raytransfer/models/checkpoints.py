@@ -13,9 +13,16 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 from raytransfer.errors import InputError
-from raytransfer.files import Place, delete, is_damage, is_remote, local_copy, write_folder
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.registry import create_encoder
+from raytransfer.storage.files import (
+    StoragePath,
+    delete,
+    is_corruption,
+    is_remote,
+    local_copy,
+    write_folder,
+)
 
 WEIGHTS, META = "encoder.safetensors", "meta.json"
 
@@ -33,7 +40,7 @@ def _short(sha256: str) -> str:
     return f"{sha256[:12]}..."
 
 
-def save_encoder(path: Place, encoder: Encoder, meta: dict[str, Any]) -> str:
+def save_encoder(path: StoragePath, encoder: Encoder, meta: dict[str, Any]) -> str:
     """Write an encoder as a folder with `encoder.safetensors` and `meta.json`, whole or not at all.
 
     Args:
@@ -61,21 +68,21 @@ def save_encoder(path: Place, encoder: Encoder, meta: dict[str, Any]) -> str:
     return sha256
 
 
-def _read_meta(path: Place) -> dict[str, Any]:
+def _read_meta(path: StoragePath) -> dict[str, Any]:
     try:
         meta: dict[str, Any] = json.loads((path / META).read_bytes())
         for key, kind in (("encoder", str), ("options", dict), ("encoder_sha256", str)):
             if not isinstance(meta[key], kind):
                 raise TypeError(f"{key} is {meta[key]!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        if not is_damage(error, path):
+        if not is_corruption(error, path):
             raise
         raise CorruptCheckpointError(f"checkpoint {path} has no readable {META} ({error})") from error
     return meta
 
 
 @contextmanager
-def _verified_weights(path: Place, meta: Mapping[str, Any]) -> Iterator[Path]:
+def _verified_weights(path: StoragePath, meta: Mapping[str, Any]) -> Iterator[Path]:
     """Give the weights' file, after checking that it is the one that was written."""
     with ExitStack() as stack:
         try:
@@ -83,7 +90,7 @@ def _verified_weights(path: Place, meta: Mapping[str, Any]) -> Iterator[Path]:
             with file.open("rb") as opened:
                 actual = hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:
-            if not is_damage(error, path):
+            if not is_corruption(error, path):
                 raise
             raise CorruptCheckpointError(f"checkpoint {path} has no readable {WEIGHTS} ({error})") from error
         if actual != meta["encoder_sha256"]:
@@ -94,7 +101,7 @@ def _verified_weights(path: Place, meta: Mapping[str, Any]) -> Iterator[Path]:
         yield file
 
 
-def read_meta(path: Place) -> dict[str, Any]:
+def read_meta(path: StoragePath) -> dict[str, Any]:
     """Return a checkpoint's meta data after checking that its weights are those that were written.
 
     What an object store holds it checks itself; there, they are not read before `load_encoder`.
@@ -109,7 +116,7 @@ def read_meta(path: Place) -> dict[str, Any]:
     return meta
 
 
-def load_encoder(path: Place, *, sha256: str | None = None) -> tuple[Encoder, dict[str, Any]]:
+def load_encoder(path: StoragePath, *, sha256: str | None = None) -> tuple[Encoder, dict[str, Any]]:
     """Read an encoder written by `save_encoder`.
 
     Args:
@@ -148,10 +155,12 @@ class CheckpointSeries:
         scheme: Scheme that all of them were pretrained under; as `encoder`.
     """
 
-    def __init__(self, directory: Place, *, encoder: str | None = None, scheme: str | None = None) -> None:
+    def __init__(
+        self, directory: StoragePath, *, encoder: str | None = None, scheme: str | None = None
+    ) -> None:
         self.directory, self.encoder, self.scheme = directory, encoder, scheme
 
-    def path(self, epoch: int) -> Place:
+    def path(self, epoch: int) -> StoragePath:
         """Return the folder of one epoch's checkpoint."""
         return self.directory / f"epoch_{epoch:04d}"
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from upath import UPath
 
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.files import Place, place
 from raytransfer.models.checkpoints import CheckpointSeries, save_encoder
 from raytransfer.models.registry import create_encoder
+from raytransfer.storage.files import StoragePath, resolve_path
 
 PREFIX = "layers.0."
 SCHEMES = ("simple", "advanced")
@@ -113,7 +113,7 @@ def import_public_encoder(
     series: CheckpointSeries | str | os.PathLike[str] | UPath,
     *,
     meta: Mapping[str, Any] | None = None,
-) -> Place:
+) -> StoragePath:
     """Add a public pretrained encoder to a checkpoint series; an epoch that is there is replaced.
 
     Nothing but tensors and plain containers is loaded from the file. Its classifier head is left out.
@@ -133,7 +133,7 @@ def import_public_encoder(
     """
     public = parse_public_name(path)
     if not isinstance(series, CheckpointSeries):
-        series = CheckpointSeries(place(series) / "pretraining" / public.encoder / public.scheme)
+        series = CheckpointSeries(resolve_path(series) / "pretraining" / public.encoder / public.scheme)
     rate = STOCHASTIC_DEPTH.get((public.encoder, public.scheme))
     options: dict[str, Any] = {} if rate is None else {"stochastic_depth": rate}
     encoder = create_encoder(public.encoder, **options)

@@ -75,7 +75,7 @@ SEGMENTATION_MODELS = {
 def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder:
     """Build an encoder with fresh weights.
 
-    Weights are drawn from torch's global generator; wrap the call in `raytransfer.training.seeding.seeded`
+    Weights are drawn from torch's global generator; wrap the call in `raytransfer.runtime.seeding.seeded`
     to make them repeatable.
 
     Args:

@@ -10,16 +10,16 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
-from raytransfer.files import Place, write_whole
 from raytransfer.models.checkpoints import CorruptCheckpointError
 from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.models.segmentation import SegmentationModel
+from raytransfer.storage.files import StoragePath, atomic_write
 
 ABOUT = "raytransfer"
 
 
 def save_trained(
-    path: Place,
+    path: StoragePath,
     model: SegmentationModel,
     *,
     name: str,
@@ -45,7 +45,7 @@ def save_trained(
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # Not `save_file`: of a full storage it tells in its own error, which is no OSError.
-    write_whole(path, safetensors.torch.save(weights, metadata={ABOUT: json.dumps(about)}))
+    atomic_write(path, safetensors.torch.save(weights, metadata={ABOUT: json.dumps(about)}))
 
 
 def load_trained(path: str | os.PathLike[str]) -> tuple[SegmentationModel, dict[str, Any]]:

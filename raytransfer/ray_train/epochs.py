@@ -12,24 +12,18 @@ from typing import Any
 
 import torch
 
-from raytransfer.data import Images
-from raytransfer.files import Place, local_copy
-from raytransfer.models import CorruptCheckpointError, read_meta, save_encoder
-from raytransfer.results import (
-    PretrainingUnit,
-    ScoringUnit,
-    Signal,
-    Storage,
-    git_sha,
-    library_versions,
-    patiently,
-    result_row,
-    scoring_row,
-    target_scores,
-)
-from raytransfer.training.gpu_metrics import gpu_metrics
-from raytransfer.training.live_scoring import score_in_training
-from raytransfer.training.pretraining import Pretraining
+from raytransfer.data.arrays import Images
+from raytransfer.models.checkpoints import CorruptCheckpointError, read_meta, save_encoder
+from raytransfer.pretraining.live_scoring import score_in_training
+from raytransfer.pretraining.loop import Pretraining
+from raytransfer.results.live import target_scores
+from raytransfer.results.provenance import git_sha, library_versions, result_row, scoring_row
+from raytransfer.results.signals import Signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit, ScoringUnit
+from raytransfer.runtime.gpu_metrics import gpu_metrics
+from raytransfer.storage.files import StoragePath, local_copy
+from raytransfer.storage.retrying import retry_on_storage_error
 
 STATE = "state.pt"
 
@@ -38,7 +32,7 @@ Report = Callable[[dict[str, Any], Path | None], None]
 `STATE`, to go on from."""
 
 
-def read_state(folder: Place) -> dict[str, Any]:
+def read_state(folder: StoragePath) -> dict[str, Any]:
     """Return the state of a pretraining from a folder that was reported."""
     with local_copy(folder / STATE) as file:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
@@ -69,7 +63,7 @@ def train_unit(
         report: Told of every epoch, the untrained epoch 0 only where there are targets.
     """
     epochs = _Epochs(unit, storage, training, targets, signal, num_processes)
-    if state is not None and epochs.goes_on(state):
+    if state is not None and epochs.can_resume(state):
         training.load_state_dict(state)
     elif targets or 0 in unit.recipe.series:
         found = epochs.finish(training.evaluate(), seconds=0.0)
@@ -103,7 +97,7 @@ class _Epochs:
         self._series = storage.series(unit.encoder, unit.scheme)
         self._patience = unit.study.resources.storage_patience
 
-    def goes_on(self, state: Mapping[str, Any]) -> bool:
+    def can_resume(self, state: Mapping[str, Any]) -> bool:
         """Return whether nothing is missing of the epochs up to a state."""
         try:
             for epoch in self._unit.recipe.series:
@@ -159,7 +153,7 @@ class _Epochs:
         return unit, [asdict(score) for score in found]
 
     def _write(self, kind: str, row: dict[str, Any]) -> None:
-        patiently(lambda: self._storage.ledger.append(kind, row), seconds=self._patience)
+        retry_on_storage_error(lambda: self._storage.ledger.append(kind, row), seconds=self._patience)
 
     def _keep(self, metrics: dict[str, float]) -> str:
         """Save the encoder where it is wanted (rank 0); return its SHA-256, empty where it is not kept.
@@ -170,7 +164,7 @@ class _Epochs:
         in_series = epoch in unit.recipe.series or epoch == 0
         if self._training.rank != 0 or not (in_series or self._targets):
             return ""
-        path = (self._series if in_series else self._storage.unsettled(unit.key)).path(epoch)
+        path = (self._series if in_series else self._storage.staging(unit.key)).path(epoch)
         meta = {
             "epoch": epoch,
             "scheme": unit.scheme,
@@ -182,4 +176,6 @@ class _Epochs:
             "git_sha": git_sha(),
             "versions": library_versions(),
         }
-        return patiently(lambda: save_encoder(path, self._training.encoder, meta), seconds=self._patience)
+        return retry_on_storage_error(
+            lambda: save_encoder(path, self._training.encoder, meta), seconds=self._patience
+        )

@@ -22,10 +22,11 @@ import torch
 from ray.train.v2._internal.exceptions import RayTrainError
 
 from raytransfer.errors import WorkFailedError, reason
-from raytransfer.files import is_of_storage
-from raytransfer.models import CorruptCheckpointError, ReplacedCheckpointError
-from raytransfer.results import DownstreamUnit, PretrainingUnit, ScoringUnit, Storage
-from raytransfer.training.devices import is_gpu_failure
+from raytransfer.models.checkpoints import CorruptCheckpointError, ReplacedCheckpointError
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
+from raytransfer.runtime.devices import is_gpu_failure
+from raytransfer.storage.files import is_storage_error
 
 RETRIES = 3
 """How often lost work is tried again."""
@@ -74,7 +75,7 @@ class Failed:
     host: str = ""
 
     @property
-    def lasting(self) -> bool:
+    def permanent(self) -> bool:
         """Whether it would fail again."""
         return self.cause is Cause.OWN
 
@@ -95,7 +96,7 @@ def failed_by(error: BaseException) -> Failed:
 
 
 def _cause(error: BaseException) -> Cause:
-    if is_of_storage(error):
+    if is_storage_error(error):
         return Cause.STORAGE
     if any(_is_of_machine(each) for each in _chain(error)):
         return Cause.MACHINE
@@ -225,9 +226,9 @@ def record_failure(
     storage: Storage, unit: PretrainingUnit | ScoringUnit | DownstreamUnit, failed: Failed
 ) -> None:
     """Keep under the storage how a unit failed, with a mark where it would fail again."""
-    storage.failures.mark(
+    storage.failures.record(
         unit.kind, unit.key, unit.name, failed.reason,
-        details=failed.details, lasting=failed.lasting, host=failed.host,
+        details=failed.details, permanent=failed.permanent, host=failed.host,
     )  # fmt: skip
 
 

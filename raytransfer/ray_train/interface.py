@@ -15,7 +15,7 @@ import ray
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig
 
-from raytransfer.training.devices import require_cuda
+from raytransfer.runtime.devices import require_cuda
 
 GPU_SETTING = "resources.gpu_pretraining=true"
 """What asks for the GPUs of pretraining workers."""

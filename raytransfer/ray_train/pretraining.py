@@ -15,9 +15,8 @@ import ray.train.torch
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy
 
-from raytransfer.data import load_source
+from raytransfer.data.registry import load_source
 from raytransfer.errors import InputError
-from raytransfer.files import delete
 from raytransfer.ray_train.failed import (
     RETRIES,
     Cause,
@@ -27,11 +26,15 @@ from raytransfer.ray_train.failed import (
     record_failure,
 )
 from raytransfer.ray_train.interface import TorchOverRayNetwork
-from raytransfer.ray_train.resuming import TO_KEEP, mend
+from raytransfer.ray_train.resuming import TO_KEEP, drop_corrupt_checkpoints
 from raytransfer.ray_train.worker import pretraining_worker
-from raytransfer.results import PretrainingUnit, Signal, Storage
+from raytransfer.results.signals import Signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit
+from raytransfer.storage.files import delete
 from raytransfer.terminal import progress_bar
-from raytransfer.tracking import Tracker, pretraining_record
+from raytransfer.tracking.records import pretraining_record
+from raytransfer.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +210,7 @@ def _pretrain_one(
     watch: FailureWatch,
 ) -> None:
     folder = storage.pretraining_run(unit.key)
-    for line in mend(unit, storage):
+    for line in drop_corrupt_checkpoints(unit, storage):
         _log.warning(line)
     trainer = pretraining_trainer(unit, data, storage, targets={})
     resuming, started = folder.exists(), datetime.now(UTC)

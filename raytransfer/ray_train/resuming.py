@@ -8,9 +8,11 @@ import ray.train
 from ray.train.collective import broadcast_from_rank_zero
 
 from raytransfer.errors import reason
-from raytransfer.files import Place, delete, is_damage, write_whole
 from raytransfer.ray_train.epochs import STATE, read_state
-from raytransfer.results import PretrainingUnit, Storage, patiently
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit
+from raytransfer.storage.files import StoragePath, atomic_write, delete, is_corruption
+from raytransfer.storage.retrying import retry_on_storage_error
 
 CHECKPOINTS, SNAPSHOT = "checkpoint_*", "checkpoint_manager_snapshot.json"
 """Names that Ray Train gives its checkpoints and the file it knows them by."""
@@ -19,7 +21,7 @@ TO_KEEP = 2
 """Checkpoints kept: the last, and one to go on from where that is damaged."""
 
 
-def mend(unit: PretrainingUnit, storage: Storage) -> list[str]:
+def drop_corrupt_checkpoints(unit: PretrainingUnit, storage: Storage) -> list[str]:
     """Delete what an interrupted pretraining cannot go on from, before a trainer is made.
 
     Ray Train gives up where its newest checkpoint cannot be read, and where its own list of them is torn,
@@ -37,22 +39,22 @@ def mend(unit: PretrainingUnit, storage: Storage) -> list[str]:
         try:
             last = read_state(checkpoint)["epoch"]
         except Exception as error:  # of damaged bytes, anything can come
-            if not is_damage(error, checkpoint):
+            if not is_corruption(error, checkpoint):
                 raise
             damaged.append(f"resume checkpoint {checkpoint / STATE} is damaged ({reason(error)})")
             delete(checkpoint)
     if _is_out_of_date(folder):
         (folder / SNAPSHOT).unlink()
-    goes_on = f"{unit.name} goes on from " + (f"epoch {last}" if last else "the start")
-    return [f"{line}: {goes_on}" for line in damaged]
+    resumes_at = f"{unit.name} goes on from " + (f"epoch {last}" if last else "the start")
+    return [f"{line}: {resumes_at}" for line in damaged]
 
 
-def _checkpoints(folder: Place) -> list[Place]:
+def _checkpoints(folder: StoragePath) -> list[StoragePath]:
     """Return the checkpoints of a run, the oldest first: their names are times."""
     return sorted(path for path in folder.glob(CHECKPOINTS) if path.is_dir())
 
 
-def _is_out_of_date(folder: Place) -> bool:
+def _is_out_of_date(folder: StoragePath) -> bool:
     """Return whether Ray Train's list of checkpoints is there, but not one it can go on with."""
     try:
         listed = json.loads((folder / SNAPSHOT).read_text())
@@ -64,7 +66,7 @@ def _is_out_of_date(folder: Place) -> bool:
         return True
 
 
-def saved_state(folder: Place) -> dict[str, object] | None:
+def saved_state(folder: StoragePath) -> dict[str, object] | None:
     """Return what to go on from (in a worker): the same for all, None to begin.
 
     Args:
@@ -79,7 +81,7 @@ def saved_state(folder: Place) -> dict[str, object] | None:
     return None if name is None else read_state(folder / name)
 
 
-def save_state(folder: Place, name: str, state: Path, *, patience: float) -> ray.train.Checkpoint:
+def save_state(folder: StoragePath, name: str, state: Path, *, patience: float) -> ray.train.Checkpoint:
     """Write a state into the run as a checkpoint, whole or not at all.
 
     Args:
@@ -89,5 +91,5 @@ def save_state(folder: Place, name: str, state: Path, *, patience: float) -> ray
         patience: How long a storage that is full is waited for, seconds.
     """
     content = state.read_bytes()
-    patiently(lambda: write_whole(folder / name / STATE, content), seconds=patience)
+    retry_on_storage_error(lambda: atomic_write(folder / name / STATE, content), seconds=patience)
     return ray.train.Checkpoint(str(folder / name))

@@ -10,13 +10,14 @@ import ray.train.torch
 from ray.util import get_current_placement_group
 
 from raytransfer.errors import InputError
+from raytransfer.pretraining.loop import Pretraining
 from raytransfer.ray_train.epochs import STATE, train_unit
 from raytransfer.ray_train.failed import Cause, GivenUpError, failed_by
 from raytransfer.ray_train.interface import GPU_SETTING
 from raytransfer.ray_train.resuming import save_state, saved_state
-from raytransfer.results import PretrainingUnit, Storage
-from raytransfer.training.devices import usable_device
-from raytransfer.training.pretraining import Pretraining
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit
+from raytransfer.runtime.devices import usable_device
 
 PLACEMENT_GROUP = "placement_group"
 """Name under which reports say what the workers' resources are found by, for who stops them."""

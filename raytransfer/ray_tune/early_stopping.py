@@ -21,7 +21,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from raytransfer.ray_tune.trial_rules import TrialRules
-from raytransfer.scheduling import StoppingRule
+from raytransfer.scheduling.rules import StoppingRule
 
 if TYPE_CHECKING:
     from ray.tune.execution.tune_controller import TuneController
@@ -30,7 +30,7 @@ Rule = Callable[[], StoppingRule] | StoppingRule
 FOLDER = "stopping_rules"
 
 
-class RobustnessScheduler(FIFOScheduler):
+class StoppingRuleScheduler(FIFOScheduler):
     """Stops each trial when its rule has stopped on every target; trials start in their order.
 
     The rules are saved in the experiment's storage, under `stopping_rules/`.

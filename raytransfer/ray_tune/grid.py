@@ -13,15 +13,19 @@ import ray
 from ray import tune
 from ray.tune.experiment import Trial
 
-from raytransfer.data import load_target
+from raytransfer.data.registry import load_target
 from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, record_failure
 from raytransfer.ray_tune.failed_trials import StopAfterFailures
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, was_interrupted
 from raytransfer.ray_tune.trial import DownstreamTrial
-from raytransfer.results import DownstreamUnit, Storage, all_seeds_finished, best_seed
+from raytransfer.results.best_seed import all_seeds_finished, best_seed
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import DownstreamUnit
 from raytransfer.terminal import SOON, progress
-from raytransfer.tracking import RunRecord, Tracker, downstream_record
+from raytransfer.tracking.records import downstream_record
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 
 def _best(trials: Sequence[Trial]) -> str:

@@ -25,29 +25,33 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.stopper import CombinedStopper
 
-from raytransfer.config import StudyConfig
-from raytransfer.data import load_source, load_target
-from raytransfer.files import delete
-from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, failed_training, record_failure
+from raytransfer.data.registry import load_source, load_target
+from raytransfer.ray_train.failed import (
+    RETRIES,
+    Failed,
+    FailureWatch,
+    failed_training,
+    record_failure,
+)
 from raytransfer.ray_train.pretraining import is_imported, is_pending, is_trainable, pretraining_trainer
-from raytransfer.ray_train.resuming import mend
-from raytransfer.ray_tune.early_stopping import FOLDER, RobustnessScheduler, RobustnessStopper
+from raytransfer.ray_train.resuming import drop_corrupt_checkpoints
+from raytransfer.ray_tune.early_stopping import FOLDER, RobustnessStopper, StoppingRuleScheduler
 from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result
 from raytransfer.ray_tune.free_workers import FreeWorkers
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
-from raytransfer.results import (
-    METRIC,
-    PretrainingUnit,
-    Signal,
-    Storage,
-    judge,
-    scored_epochs,
-    scoring_units,
-)
-from raytransfer.scheduling import StoppingRule
-from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record, stopping_record
+from raytransfer.results.judgements import judge
+from raytransfer.results.live import METRIC, scored_epochs
+from raytransfer.results.signals import Signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit, scoring_units
+from raytransfer.scheduling.rules import StoppingRule
+from raytransfer.storage.files import delete
+from raytransfer.study import Study
+from raytransfer.tracking.records import PRETRAINING_METRICS, pretraining_record, stopping_record
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
 
@@ -100,10 +104,10 @@ def pretrain_until_stopped(
     failed = {failure.key for failure in storage.failures.known("pretraining", [u.key for u in units])}
     for unit in units:
         if unit.key not in failed:
-            settle(unit, storage, tracker, make_rule, signal)
+            promote_selected(unit, storage, tracker, make_rule, signal)
 
 
-def settle(
+def promote_selected(
     unit: PretrainingUnit, storage: Storage, tracker: Tracker, make_rule: MakeRule, signal: Signal
 ) -> None:
     """Bring the encoders that a rule chose into the series, and publish the pretraining.
@@ -111,10 +115,10 @@ def settle(
     What it could go on from stays until it is complete.
     """
     found = judge(unit, storage, make_rule, signal)
-    series, unsettled = storage.series(unit.encoder, unit.scheme), storage.unsettled(unit.key)
+    series, staging = storage.series(unit.encoder, unit.scheme), storage.staging(unit.key)
     for epoch in {of.selected_epoch for of in found if of.selected_epoch is not None}:
-        if not series.path(epoch).exists() and unsettled.path(epoch).exists():
-            unsettled.move(epoch, series)
+        if not series.path(epoch).exists() and staging.path(epoch).exists():
+            staging.move(epoch, series)
     scores = scored_epochs(unit, storage, signal)
     tracker.publish(stopping_record(unit, str(make_rule()), signal, found, scores))
     if is_imported(unit, storage):
@@ -180,7 +184,7 @@ def _describe(trials: Sequence[Trial]) -> str:
     )
 
 
-def targets_in_store(study: StudyConfig) -> dict[str, ray.ObjectRef]:
+def targets_in_store(study: Study) -> dict[str, ray.ObjectRef]:
     """Put the training images of every target into Ray's object store, from where nodes fetch them once."""
     return {name: ray.put(load_target(name, study.target).train_images) for name in study.datasets}
 
@@ -201,7 +205,7 @@ def _tune(
 ) -> None:
     """Run Tune."""
     for unit in pending.values():
-        for line in mend(unit, storage):
+        for line in drop_corrupt_checkpoints(unit, storage):
             _log.warning(line)
     study = next(iter(pending.values())).study
     job = {
@@ -233,7 +237,7 @@ def _tune(
             )
         },
         tune_config=tune.TuneConfig(
-            scheduler=scheduler or RobustnessScheduler(make_rule),
+            scheduler=scheduler or StoppingRuleScheduler(make_rule),
             max_concurrent_trials=min(_concurrent_trials(unit) for unit in pending.values()),
             trial_dirname_creator=lambda trial: trial.config["pretraining"]["key"],
         ),

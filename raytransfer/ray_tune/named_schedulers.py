@@ -16,7 +16,8 @@ from ray.tune.schedulers import (
 
 from raytransfer.errors import InputError
 from raytransfer.ray_tune.replay import SchedulerJudge
-from raytransfer.scheduling import RULES, Judge, RecordedPretraining, RuleJudge, call_from_text, rule_factory
+from raytransfer.scheduling.registry import RULES, call_from_text, rule_factory
+from raytransfer.scheduling.simulation import Judge, RecordedPretraining, RuleJudge
 
 EPOCHS = {"time_attr": "epoch"}
 """What a scheduler is told whose metric Tune sets."""

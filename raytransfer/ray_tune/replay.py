@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
-from raytransfer.scheduling import BestOfAll, Decision, RecordedPretraining, RuleJudge
+from raytransfer.scheduling.rules import BestOfAll, Decision
+from raytransfer.scheduling.simulation import RecordedPretraining, RuleJudge
 
 
 class _RecordedTrial:

@@ -8,9 +8,10 @@ from operator import add
 
 import ray
 
-from raytransfer.data import Images, load_target
-from raytransfer.files import Place, is_of_storage
-from raytransfer.models import load_encoder
+from raytransfer.data.arrays import Images
+from raytransfer.data.registry import load_target
+from raytransfer.models.checkpoints import load_encoder
+from raytransfer.pretraining.live_scoring import share_of_sums
 from raytransfer.ray_train.failed import (
     RETRIES,
     Cause,
@@ -20,13 +21,17 @@ from raytransfer.ray_train.failed import (
     record_failure,
     storage_failed,
 )
-from raytransfer.results import ScoringUnit, Storage, patiently, scoring_row
+from raytransfer.results.provenance import scoring_row
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import ScoringUnit
+from raytransfer.runtime.devices import usable_device
+from raytransfer.storage.files import StoragePath, is_storage_error
+from raytransfer.storage.retrying import retry_on_storage_error
 from raytransfer.terminal import SOON, progress, progress_bar
-from raytransfer.tracking import Tracker, scoring_record
-from raytransfer.training.devices import usable_device
-from raytransfer.training.live_scoring import share_of_sums
-from raytransfer.transferability import HingeSums
+from raytransfer.tracking.records import scoring_record
+from raytransfer.tracking.tracker import Tracker
 from raytransfer.transferability.freed_memory import kept_freed_memory
+from raytransfer.transferability.hinge_sums import HingeSums
 
 
 def score(units: list[ScoringUnit], storage: Storage, tracker: Tracker) -> None:
@@ -134,9 +139,11 @@ def _end(scoring: _Scoring, storage: Storage, tracker: Tracker, watch: FailureWa
             tracker.fail(scoring_record(unit, {"scores": []}), failed.reason)
         return
     try:
-        patiently(lambda: _write(scoring, storage), seconds=unit.study.resources.storage_patience)
+        retry_on_storage_error(
+            lambda: _write(scoring, storage), seconds=unit.study.resources.storage_patience
+        )
     except Exception as error:
-        if is_of_storage(error):
+        if is_storage_error(error):
             raise storage_failed(storage, error) from error
         raise
     for part in scoring.parts.values():
@@ -158,7 +165,7 @@ def _publish(unit: ScoringUnit, storage: Storage, tracker: Tracker, *, wait: boo
     tracker.publish(scoring_record(unit, row), wait=wait)
 
 
-def _score_shard(unit: ScoringUnit, images: Images, root: Place, shard: int) -> _Part | Failed:
+def _score_shard(unit: ScoringUnit, images: Images, root: StoragePath, shard: int) -> _Part | Failed:
     """Return a shard's part of a scoring, or how it failed (runs in a Ray task)."""
     try:
         return _sums(unit, images, Storage(root), shard)

@@ -25,11 +25,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from raytransfer.config import digest
-from raytransfer.data import ClassificationData, Images, load_source, load_target
-from raytransfer.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
+from raytransfer.data.arrays import Images
+from raytransfer.data.registry import load_source, load_target
+from raytransfer.data.sources.images import ClassificationData
 from raytransfer.errors import InputError, reason
-from raytransfer.files import Place, delete, is_damage, write_whole
+from raytransfer.pretraining.loop import Pretraining
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
 from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, failed_by, record_failure
 from raytransfer.ray_train.interface import GPU_SETTING
@@ -38,10 +38,17 @@ from raytransfer.ray_tune.live_pretraining import recorded_reports, targets_in_s
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
-from raytransfer.results import METRIC, DownstreamUnit, PretrainingUnit, Signal, Storage
-from raytransfer.tracking import RunRecord, Tracker, downstream_record
-from raytransfer.training.devices import usable_device
-from raytransfer.training.pretraining import Pretraining
+from raytransfer.results.live import METRIC
+from raytransfer.results.signals import Signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import DownstreamUnit, PretrainingUnit
+from raytransfer.runtime.devices import usable_device
+from raytransfer.settings import digest
+from raytransfer.storage.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
+from raytransfer.storage.files import StoragePath, atomic_write, delete, is_corruption
+from raytransfer.tracking.records import downstream_record
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 INTERRUPTED = "interrupted"
 
@@ -105,9 +112,9 @@ def _space(base: Unit) -> dict[str, Any]:
     }
 
 
-def _apart(storage: Storage, unit: PretrainingUnit) -> Storage:
+def _namespaced(storage: Storage, unit: PretrainingUnit) -> Storage:
     """Return where a trial's encoders are: the series of the study must not see them."""
-    return storage.apart(f"search/{unit.key}")
+    return storage.namespaced(f"search/{unit.key}")
 
 
 class _Optuna(OptunaSearch):
@@ -123,7 +130,9 @@ class _Optuna(OptunaSearch):
         failed = read_failed(result or {})
         if failed is None:
             super().on_trial_complete(trial_id, result, error)
-        elif failed.lasting:  # without its result, whose NaN Optuna would not take: the trial would stay open
+        elif (
+            failed.permanent
+        ):  # without its result, whose NaN Optuna would not take: the trial would stay open
             super().on_trial_complete(trial_id, error=True)
 
 
@@ -145,7 +154,7 @@ def _run(config: dict[str, float], job: Mapping[str, Any]) -> None:
     unit, storage = with_settings(job["base"], config), job["storage"]
     if isinstance(unit, PretrainingUnit):
         targets = {name: ray.get(images) for name, images in job["targets"].items()}
-        _pretrain(unit, _apart(storage, unit), ray.get(job["data"]), targets)
+        _pretrain(unit, _namespaced(storage, unit), ray.get(job["data"]), targets)
         return
     for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
         for epoch in row["history"]:
@@ -167,7 +176,7 @@ def _pretrain(
 
     def report(metrics: dict[str, Any], folder: Path | None) -> None:
         if folder is not None:
-            write_whole(kept / STATE, (folder / STATE).read_bytes())
+            atomic_write(kept / STATE, (folder / STATE).read_bytes())
         tune.report(metrics)
 
     resources = unit.study.resources
@@ -184,14 +193,14 @@ def _pretrain(
     train_unit(unit, training, storage, targets, signal, num_processes=1, state=state, report=report)
 
 
-def _intact_state(folder: Place) -> dict[str, Any] | None:
+def _intact_state(folder: StoragePath) -> dict[str, Any] | None:
     """Return what a pretraining goes on from, None where that is missing or damaged: it begins again."""
     try:
         return read_state(folder)
     except FileNotFoundError:
         return None
     except Exception as error:  # of damaged bytes, anything can come
-        if not is_damage(error, folder):
+        if not is_corruption(error, folder):
             raise
         _log.warning("%s is damaged (%s): this pretraining begins again", folder / STATE, reason(error))
         return None
@@ -314,14 +323,14 @@ def _tune(
     def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
         unit = with_settings(base, config)
         if isinstance(unit, PretrainingUnit):
-            return reported_pretraining(unit, _apart(storage, unit), history)
+            return reported_pretraining(unit, _namespaced(storage, unit), history)
         return downstream_record(unit, storage, history)
 
     def end(config: dict[str, Any], record: RunRecord) -> None:
         unit = with_settings(base, config)
         if isinstance(unit, PretrainingUnit):
             with suppress(OSError):  # only what it could go on from
-                delete(_apart(storage, unit).pretraining_run(unit.key))
+                delete(_namespaced(storage, unit).pretraining_run(unit.key))
         storage.failures.forget(unit.kind, unit.key)
         last, whole = max(record.epochs, default=0), _epochs(unit)
         if last >= whole:
@@ -330,7 +339,7 @@ def _tune(
             tracker.stop(record, f"search for {objective}: stopped at epoch {last} of {whole}")
 
     def fail(config: dict[str, Any], failed: Failed) -> None:
-        if not failed.lasting:  # else it is in the table
+        if not failed.permanent:  # else it is in the table
             unit = with_settings(base, config)
             record_failure(storage, unit, failed)
             _log.warning("%s failed: %s", unit.key, failed.reason)

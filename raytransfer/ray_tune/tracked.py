@@ -10,8 +10,12 @@ from ray.tune.experiment import Trial
 
 from raytransfer.ray_train.failed import Cause, Failed
 from raytransfer.ray_tune.failed_trials import FAILED, lost_trial, read_failed
-from raytransfer.results import METRIC, PretrainingUnit, Storage
-from raytransfer.tracking import PRETRAINING_METRICS, RunRecord, Tracker, pretraining_record
+from raytransfer.results.live import METRIC
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit
+from raytransfer.tracking.records import PRETRAINING_METRICS, pretraining_record
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 Record = Callable[[dict[str, Any], Sequence[dict[str, Any]]], RunRecord]
 """Makes a trial's record of its config and its results so far."""

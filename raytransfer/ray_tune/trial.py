@@ -8,26 +8,23 @@ import numpy as np
 import ray
 from ray import tune
 
-from raytransfer.data import SegmentationData
-from raytransfer.files import Place, write_json, write_whole
-from raytransfer.metrics import METRICS
-from raytransfer.models import load_encoder, save_trained
+from raytransfer.data.arrays import SegmentationData
+from raytransfer.evaluation.learning_curves import draw_learning_curves
+from raytransfer.evaluation.predictions import best_median_worst, draw_predictions
+from raytransfer.evaluation.training import DownstreamTraining
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.models.checkpoints import load_encoder
+from raytransfer.models.trained import save_trained
 from raytransfer.ray_train.failed import failed_by
 from raytransfer.ray_tune.failed_trials import failed_result
-from raytransfer.results import (
-    DownstreamUnit,
-    Storage,
-    git_sha,
-    keep_best_model,
-    library_versions,
-    patiently,
-    result_row,
-)
-from raytransfer.training.devices import usable_device
-from raytransfer.training.downstream import DownstreamTraining
-from raytransfer.training.gpu_metrics import gpu_metrics
-from raytransfer.training.learning_curves import draw_learning_curves
-from raytransfer.training.predictions import best_median_worst, draw_predictions
+from raytransfer.results.best_seed import keep_best_model
+from raytransfer.results.provenance import git_sha, library_versions, result_row
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import DownstreamUnit
+from raytransfer.runtime.devices import usable_device
+from raytransfer.runtime.gpu_metrics import gpu_metrics
+from raytransfer.storage.files import StoragePath, atomic_write, write_json
+from raytransfer.storage.retrying import retry_on_storage_error
 
 CURVES = (("train/loss",), ("test/dice", "test/jaccard", "test/mcc"))
 
@@ -60,7 +57,7 @@ class TrialRun:
             encoder,
             unit.study.downstream,
             data,
-            frozen=trained.mode == "decoder-only",
+            frozen=trained.protocol == "frozen",
             seed=unit.seed,
             device=device,
         )
@@ -74,7 +71,7 @@ class TrialRun:
         done = self._training.epoch >= self._unit.study.downstream.epochs
         if done:
             patience = self._unit.study.resources.storage_patience
-            patiently(lambda: self._finish(metrics), seconds=patience)
+            retry_on_storage_error(lambda: self._finish(metrics), seconds=patience)
         return {**result, **system, "done": done}
 
     def _finish(self, metrics: dict[str, float]) -> None:
@@ -95,10 +92,10 @@ class TrialRun:
                 columns=[f"{rank}: {dices[index]:.3f}" for rank, index in shown.items()],
                 title=title,
             )
-            write_whole(folder / "predictions.png", predictions)
+            atomic_write(folder / "predictions.png", predictions)
         by_epoch = {row["epoch"]: row for row in self._history}
         curves = partial(draw_learning_curves, epochs=by_epoch, panels=CURVES, title=title)
-        write_whole(folder / "curves.png", curves)
+        atomic_write(folder / "curves.png", curves)
         save_trained(
             self._storage.trained(unit.key),
             self._training.model,
@@ -126,7 +123,7 @@ class DownstreamTrial(tune.Trainable):
         config: dict[str, Any],
         units: dict[str, DownstreamUnit] | None = None,
         data: dict[str, ray.ObjectRef] | None = None,
-        root: Place | None = None,
+        root: StoragePath | None = None,
     ) -> None:
         """Take what all trials share from the object store.
 

@@ -22,8 +22,9 @@ import pyarrow.fs
 from ray.tune.utils import flatten_dict
 
 from raytransfer.errors import InputError
-from raytransfer.results import STANDARD_ERROR
-from raytransfer.scheduling import StoppingRule, restored
+from raytransfer.results.live import STANDARD_ERROR
+from raytransfer.scheduling.registry import restored
+from raytransfer.scheduling.rules import StoppingRule
 
 
 class TrialRules:

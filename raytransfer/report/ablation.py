@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
-from raytransfer.config import MODES
+from raytransfer.evaluation.settings import PROTOCOLS
 from raytransfer.report.choosing import ALL, cell, choose, groups, rows, values
-from raytransfer.results import Curve, Signal
-from raytransfer.scheduling import BestOfAll, FirstPeak
+from raytransfer.results.curves import Curve
+from raytransfer.results.signals import Signal
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 
 
 class Method(NamedTuple):
@@ -43,8 +44,9 @@ def _name(parameter: str, value: Any) -> str:
 def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     """Return the statistics with one parameter varied at a time, the others being the thesis's.
 
-    One row per parameter, value, method, dataset and mode ("all": over all of them). A value that only some
-    encoders have, as the fifth level from the end, is averaged over those; `configurations` says how many.
+    One row per parameter, value, method, dataset and protocol ("all": over all of them). A value that only
+    some encoders have, as the fifth level from the end, is averaged over those; `configurations` says how
+    many.
 
     Args:
         curves: The configurations, at least one.
@@ -64,7 +66,7 @@ def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
 
 
 def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
-    """Return the statistics of every parameter choice, one row per choice, method, dataset and mode.
+    """Return the statistics of every parameter choice, one row per choice, method, dataset and protocol.
 
     Args:
         curves: The configurations, at least one.
@@ -77,7 +79,7 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
         for row in rows(
             among,
             {**choice._asdict(), **method._asdict()},
-            choose(curves, method.rule, Signal(*choice[:3], MODES if choice.pooled else ())),
+            choose(curves, method.rule, Signal(*choice[:3], PROTOCOLS if choice.pooled else ())),
         )
     ]
 
@@ -86,11 +88,11 @@ def _parameter_table(parameter: str, of: Sequence[dict[str, Any]]) -> str:
     """Return one parameter's rows as a text table, the methods side by side."""
     lines: dict[tuple[str, ...], dict[str, str]] = {}
     for row in of:
-        key = (row["value"], row["dataset"], row["mode"], row["configurations"])
+        key = (row["value"], row["dataset"], row["protocol"], row["configurations"])
         lines.setdefault(key, {})[str(Method(row["method"], row["grace_period"]))] = cell(row)
     methods = [str(method) for method in METHODS]
     body = [[*key, *(cells.get(method, "-") for method in methods)] for key, cells in lines.items()]
-    return tabulate(body, headers=[parameter, "dataset", "mode", "n", *methods], disable_numparse=True)
+    return tabulate(body, headers=[parameter, "dataset", "protocol", "n", *methods], disable_numparse=True)
 
 
 def _extremes_table(of: Sequence[dict[str, Any]], method: Method, configurations: int) -> str:
@@ -100,7 +102,7 @@ def _extremes_table(of: Sequence[dict[str, Any]], method: Method, configurations
             row
             for row in of
             if Method(row["method"], row["grace_period"]) == method
-            and (row["dataset"], row["mode"], row["configurations"]) == (ALL, ALL, configurations)
+            and (row["dataset"], row["protocol"], row["configurations"]) == (ALL, ALL, configurations)
         ),
         key=lambda row: -row["mean"],
     )
@@ -136,7 +138,7 @@ def ablation_text(
     spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]
     heading = [
         "Ablation: TIS with one parameter varied, the others being cosine, margin 0.5, level -2 (second to "
-        "last), pooled for decoder-only.",
+        "last), pooled for frozen.",
         "Mean ± standard error over n configurations (worst); levels are counted from the deepest, -1.",
     ]
     if not any(map(math.isnan, spread)):

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from raytransfer.config import MODES
+from raytransfer.evaluation.settings import PROTOCOLS
 from raytransfer.report.baselines import BEST, LAST, NONE, PEAK
 from raytransfer.report.choosing import select
 from raytransfer.report.confidence import Array, Interval, interval, relative, resampled_dice
-from raytransfer.results import Curve, Signal
-from raytransfer.scheduling import BestOfAll, FirstPeak, FixedBudget, StoppingRule
+from raytransfer.results.curves import Curve
+from raytransfer.results.signals import Signal
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, StoppingRule
 
 EQUAL = 0.025
 """A checkpoint that is the best in at least this share of resamples is not told apart from the best."""
@@ -152,7 +153,7 @@ def _standing(curve: Curve, dice: Array, among: Ways, signal: Signal) -> Standin
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """Which checkpoint to take for a model on a dataset in a mode.
+    """Which checkpoint to take for a model on a dataset in a protocol.
 
     Attributes:
         standing: The curve whose best checkpoint is the best of all schemes.
@@ -168,9 +169,9 @@ class Advice:
 
     @property
     def title(self) -> str:
-        """Model and mode."""
+        """Model and protocol."""
         curve = self.standing.curve
-        return f"{curve.model}, {'full training' if curve.mode == 'full' else 'decoder only'}"
+        return f"{curve.model}, {'full training' if curve.protocol == 'fine_tuning' else 'decoder only'}"
 
     @property
     def take(self) -> str:
@@ -258,7 +259,7 @@ class Answers:
 
     Attributes:
         standings: One per curve.
-        advice: One per dataset, model and mode, in that order.
+        advice: One per dataset, model and protocol, in that order.
         overall: The ways of choosing, the best mean TIS first.
     """
 
@@ -381,7 +382,8 @@ def advise(curves: Sequence[Curve], signal: Signal) -> Answers:
     if not curves:
         return Answers(standings=(), advice=(), overall=())
     ordered = sorted(
-        curves, key=lambda c: (c.dataset, c.model, MODES.index(c.mode), c.scheme != "simple", c.scheme)
+        curves,
+        key=lambda c: (c.dataset, c.model, PROTOCOLS.index(c.protocol), c.scheme != "simple", c.scheme),
     )
     among, resampled = ways(ordered), resampled_dice(ordered)
     standings = [
@@ -389,7 +391,7 @@ def advise(curves: Sequence[Curve], signal: Signal) -> Answers:
     ]
     groups: dict[tuple[str, str, str], list[int]] = {}
     for i, curve in enumerate(ordered):
-        groups.setdefault((curve.dataset, curve.model, curve.mode), []).append(i)
+        groups.setdefault((curve.dataset, curve.model, curve.protocol), []).append(i)
     return Answers(
         standings=tuple(standings),
         advice=tuple(_advice(standings, resampled, members) for members in groups.values()),
@@ -421,10 +423,16 @@ def answer_rows(answers: Answers) -> list[dict[str, Any]]:
     for of in answers.standings:
         curve = of.curve
         row: dict[str, Any] = {
-            "dataset": curve.dataset, "model": curve.model, "mode": curve.mode, "scheme": curve.scheme,
-            "seeds": of.seeds, "best_epoch": of.best, "best_dice": max(curve.dice),
-            "best_share": of.best_share, "shortest_equal_epoch": of.shortest_equal,
-        }  # fmt: skip
+            "dataset": curve.dataset,
+            "model": curve.model,
+            "protocol": curve.protocol,
+            "scheme": curve.scheme,
+            "seeds": of.seeds,
+            "best_epoch": of.best,
+            "best_dice": max(curve.dice),
+            "best_share": of.best_share,
+            "shortest_equal_epoch": of.shortest_equal,
+        }
         for name in answers.ways:
             choice, key = of.choices.get(name), name.replace(",", "").replace(" ", "_")
             row[f"{key}_epoch"] = choice.epoch if choice else None

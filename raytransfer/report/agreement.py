@@ -6,19 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raytransfer.metrics import METRICS, spearman
+from raytransfer.metrics.ranking import spearman
+from raytransfer.metrics.segmentation import METRICS
 
 
 def agreement_rows(trials: pa.Table) -> list[dict[str, Any]]:
     """Return Spearman's rank correlation of every two metrics over the trainings of each dataset.
 
-    Trainings of all models, checkpoints and modes count; for two metrics, those that have both. None where
-    fewer than three have, or one of the metrics is the same in all.
+    Trainings of all models, checkpoints and protocols count; for two metrics, those that have both. None
+    where fewer than three have, or one of the metrics is the same in all.
 
     Args:
         trials: One row per training.
     """
-    training = ["model", "dataset", "scheme", "mode", "epoch", "seed"]  # two rows of one are the same
+    training = ["model", "dataset", "scheme", "protocol", "epoch", "seed"]  # two rows of one are the same
     distinct = trials.group_by(training, use_threads=False).aggregate([(name, "mean") for name in METRICS])
     trials = distinct.rename_columns([name.removesuffix("_mean") for name in distinct.column_names])
     rows = []

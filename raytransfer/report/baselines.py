@@ -6,8 +6,9 @@ from typing import Any
 from tabulate import tabulate
 
 from raytransfer.report.choosing import ALL, cell, choose, groups, rows
-from raytransfer.results import Curve, Signal
-from raytransfer.scheduling import BestOfAll, FirstPeak, FixedBudget, StoppingRule
+from raytransfer.results.curves import Curve
+from raytransfer.results.signals import Signal
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, StoppingRule
 
 BEST, PEAK = "best robustness, epoch 0 left out", "first peak"
 LAST, NONE = "last checkpoint", "no pretraining"
@@ -34,13 +35,13 @@ def _rules(curves: Sequence[Curve]) -> dict[str, Callable[[], StoppingRule]]:
 def rule_rows(
     curves: Sequence[Curve], signal: Signal | None = None, *, by: str = "dataset"
 ) -> list[dict[str, Any]]:
-    """Return the statistics of every way to choose, one row per rule, dataset and mode ("all": over all).
+    """Return the statistics of every way to choose, one row per rule, dataset and protocol ("all": over all).
 
     Args:
         curves: The configurations, at least one.
         signal: The scores that rules follow; the thesis's where None: cosine, margin 0.5, second to last
-            level, pooled for decoder-only.
-        by: "dataset", or "model" for a row per rule, model and mode.
+            level, pooled for frozen.
+        by: "dataset", or "model" for a row per rule, model and protocol.
     """
     among, follows = groups(curves, by), signal or Signal()
     return [
@@ -56,12 +57,12 @@ def accuracy_rows(curves: Sequence[Curve], *, by: str = "dataset") -> list[dict[
 
 
 def baselines_text(of: Sequence[dict[str, Any]]) -> str:
-    """Return the rows of `rule_rows` as text: per dataset and mode, then over all configurations."""
+    """Return the rows of `rule_rows` as text: per dataset and protocol, then over all configurations."""
     columns = (BEST, PEAK, LAST, NONE)
     lines: dict[tuple[str, ...], dict[str, str]] = {}
     for row in of:
         if row["rule"] in columns and row["dataset"] != ALL:
-            lines.setdefault((row["dataset"], row["mode"]), {})[row["rule"]] = cell(row)
+            lines.setdefault((row["dataset"], row["protocol"]), {})[row["rule"]] = cell(row)
     by_dataset = [[*key, *(cells.get(name, "-") for name in columns)] for key, cells in lines.items()]
     overall = [
         [row["rule"], f"{row['mean']:.4f}", f"{row['standard_error']:.4f}", f"{row['worst']:.4f}",
@@ -72,7 +73,7 @@ def baselines_text(of: Sequence[dict[str, Any]]) -> str:
     return "\n\n".join(
         [
             "TIS of robustness's choices and simple ones, mean ± standard error over configurations (worst)",
-            tabulate(by_dataset, headers=["dataset", "mode", *columns], disable_numparse=True),
+            tabulate(by_dataset, headers=["dataset", "protocol", *columns], disable_numparse=True),
             f"Over all {max(row['configurations'] for row in of)} configurations; epochs: of pretraining, "
             "paid for on average",
             tabulate(overall, headers=["choice", "mean", "s.e.", "worst", "epochs"], disable_numparse=True),

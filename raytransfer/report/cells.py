@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from raytransfer.results import trained
+from raytransfer.results.curves import trained
 
 Key = tuple[str, str, str, str]
-"""(model, dataset, scheme, mode)"""
+"""(model, dataset, scheme, protocol)"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +40,10 @@ class Performance:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What was measured of a model on a dataset, of a scheme's checkpoints, in a mode.
+    """What was measured of a model on a dataset, of a scheme's checkpoints, in a protocol.
 
     Attributes:
-        key: (model, dataset, scheme, mode).
+        key: (model, dataset, scheme, protocol).
         expected: Epochs of the checkpoints that a complete study trains from, ascending.
         measured: Those with every seed there. What compares checkpoints needs all that are expected.
     """
@@ -79,29 +79,31 @@ class Row:
 
 
 def performance(trials: pa.Table, expected: Mapping[Key, Sequence[int]]) -> list[Row]:
-    """Return a row per expected series, by dataset, mode, scheme and model.
+    """Return a row per expected series, by dataset, protocol, scheme and model.
 
     Args:
         trials: One row per training, a null `dice` where it is missing; see `raytransfer.results.curves`.
         expected: Epochs of each series.
     """
     measured: dict[Key, dict[int, Performance]] = {}
-    for (model, dataset, _, scheme, mode), checkpoints in trained(trials).items():
-        measured[model, dataset, scheme, mode] = {
+    for (model, dataset, _, scheme, protocol), checkpoints in trained(trials).items():
+        measured[model, dataset, scheme, protocol] = {
             epoch: Performance(epoch=epoch, dice=seeds)
             for epoch, (seeds, _) in checkpoints.items()
             if None not in seeds
         }
     # A scheme without a pretraining of its own yet still has the untrained encoder of another.
-    untrained = {(m, d, mode): of[0] for (m, d, _, mode), of in measured.items() if 0 in of}
+    untrained = {(m, d, protocol): of[0] for (m, d, _, protocol), of in measured.items() if 0 in of}
     rows = []
     for key, epochs in expected.items():
-        model, dataset, scheme, mode = key
+        model, dataset, scheme, protocol = key
         of = dict(measured.get(key, {}))
-        if 0 in epochs and (model, dataset, mode) in untrained:
-            of.setdefault(0, untrained[model, dataset, mode])
+        if 0 in epochs and (model, dataset, protocol) in untrained:
+            of.setdefault(0, untrained[model, dataset, protocol])
         rows.append(Row(key=key, expected=tuple(epochs), measured=of))
-    return sorted(rows, key=lambda row: (row.key[1], row.key[3] != "full", row.key[2] != "simple", row.key))
+    return sorted(
+        rows, key=lambda row: (row.key[1], row.key[3] != "fine_tuning", row.key[2] != "simple", row.key)
+    )
 
 
 def performance_rows(rows: Sequence[Row], which: str) -> list[dict[str, Any]]:
@@ -114,10 +116,10 @@ def performance_rows(rows: Sequence[Row], which: str) -> list[dict[str, Any]]:
     found = []
     for row in rows:
         of: Performance | None = getattr(row, which)
-        model, dataset, scheme, mode = row.key
+        model, dataset, scheme, protocol = row.key
         found.append(
             {
-                "dataset": dataset, "mode": mode, "scheme": scheme, "model": model,
+                "dataset": dataset, "protocol": protocol, "scheme": scheme, "model": model,
                 "epoch": of.epoch if of else None,
                 "dice": of.mean if of else None,
                 "standard_deviation": of.spread if of else None,
@@ -131,13 +133,18 @@ def ratio_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return worst / best mean Dice of every series; None where it is incomplete."""
     found = []
     for row in rows:
-        model, dataset, scheme, mode = row.key
+        model, dataset, scheme, protocol = row.key
         best, worst = row.best, row.worst
         ratio = worst.mean / best.mean if worst and best else None
         found.append(
             {
-                "dataset": dataset, "mode": mode, "scheme": scheme, "model": model, "worst_over_best": ratio,
-                "worst_epoch": worst.epoch if worst else None, "best_epoch": best.epoch if best else None,
+                "dataset": dataset,
+                "protocol": protocol,
+                "scheme": scheme,
+                "model": model,
+                "worst_over_best": ratio,
+                "worst_epoch": worst.epoch if worst else None,
+                "best_epoch": best.epoch if best else None,
             }
-        )  # fmt: skip
+        )
     return found

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raytransfer.config import MODES
+from raytransfer.evaluation.settings import PROTOCOLS
 from raytransfer.report.ablation import METHODS, Method, choice_rows, parameter_rows
 from raytransfer.report.advice import Answers, Standing, answer_rows, overall_rows
 from raytransfer.report.baselines import accuracy_rows, rule_rows
@@ -20,8 +20,9 @@ from raytransfer.report.replay import Rating, rating_rows
 from raytransfer.report.study_figures import draw_chosen
 from raytransfer.report.summary import Answer
 from raytransfer.report.thesis import side_by_side, why_they_differ
-from raytransfer.results import Curve, Signal
-from raytransfer.scheduling import Settled
+from raytransfer.results.curves import Curve
+from raytransfer.results.signals import Signal
+from raytransfer.scheduling.plateau import Plateau
 
 ERROR_OVER = "The small numbers are the standard error over configurations and the worst of them"
 
@@ -62,10 +63,10 @@ def answer_section(answers: Answers, rows: Sequence[Row]) -> Section:
         note="The best checkpoint by mean Dice, the share of resamples of the seeds in which it is the best "
         "of its scheme, the shortest pretraining not told apart from it (best in at least 2.5 % of "
         "resamples), and what each way of choosing takes: TIS, then its epoch and 95 % interval.",
-        headers=("dataset", "model", "mode", "scheme", "best", "sure", "shortest equal", *names),
+        headers=("dataset", "model", "protocol", "scheme", "best", "sure", "shortest equal", *names),
         rows=[
             [
-                *(words(getattr(of.curve, name)) for name in ("dataset", "model", "mode", "scheme")),
+                *(words(getattr(of.curve, name)) for name in ("dataset", "model", "protocol", "scheme")),
                 Cell(text=f"epoch {of.best}", note=of.dice(of.best), value=of.best),
                 words("one seed") if of.seeds == 1 else number(100 * of.best_share, 0),
                 words(of.shortest_equal),
@@ -74,8 +75,8 @@ def answer_section(answers: Answers, rows: Sequence[Row]) -> Section:
             for of in answers.standings
         ]
         + [
-            [*map(words, (dataset, model, mode, scheme)), *[missing()] * (3 + len(names))]
-            for model, dataset, scheme, mode in unanswered(rows, answers)
+            [*map(words, (dataset, model, protocol, scheme)), *[missing()] * (3 + len(names))]
+            for model, dataset, scheme, protocol in unanswered(rows, answers)
         ],
         data=answer_rows(answers),
     )
@@ -107,14 +108,14 @@ def _choice(of: Standing, name: str) -> Cell:
 
 
 Expected = Mapping[tuple[str, str], int]
-"""(dataset or model, mode), ("all", "all") last -> configurations of a complete study."""
+"""(dataset or model, protocol), ("all", "all") last -> configurations of a complete study."""
 
 
 def _expected(rows: Sequence[Row], by: str) -> Expected:
     """Return the groups of configurations that means are taken over, the whole last."""
-    place = ("model", "dataset").index(by)
-    keys = sorted((row.key[place], MODES.index(row.key[3])) for row in rows)
-    found = Counter((name, MODES[mode]) for name, mode in keys)
+    position = ("model", "dataset").index(by)
+    keys = sorted((row.key[position], PROTOCOLS.index(row.key[3])) for row in rows)
+    found = Counter((name, PROTOCOLS[protocol]) for name, protocol in keys)
     return {**found, (ALL, ALL): len(rows)}
 
 
@@ -136,7 +137,7 @@ def _indicator_table(curves: Sequence[Curve], signal: Signal, expected: Expected
     data = [*rule_rows(curves, signal, by=by), *accuracy_rows(curves, by=by)]
     lines: dict[str, dict[tuple[str, str], Mapping[str, Any]]] = {}
     for row in data:
-        lines.setdefault(row["rule"], {})[row[by], row["mode"]] = row
+        lines.setdefault(row["rule"], {})[row[by], row["protocol"]] = row
     body = [
         [
             words(rule),
@@ -185,7 +186,7 @@ def indicator_section(
             draw=lambda path: draw_chosen(path, answers),
             data=[
                 {
-                    "dataset": of.curve.dataset, "model": of.curve.model, "mode": of.curve.mode,
+                    "dataset": of.curve.dataset, "model": of.curve.model, "protocol": of.curve.protocol,
                     "scheme": of.curve.scheme, "best": of.best, "shortest_equal": of.shortest_equal,
                     **{
                         name: of.choices[name].epoch if name in of.choices else None
@@ -201,7 +202,7 @@ def indicator_section(
         title="What indicators choose",
         words=(
             f"Robustness here is {signal}: distance, margin of the hinge, encoder level (from the end), and "
-            "the modes in which representations are averaged over space. Higher is better.",
+            "the protocols in which representations are averaged over space. Higher is better.",
         ),
         items=items,
     )
@@ -212,10 +213,10 @@ def _thesis_table(curves: Sequence[Curve], compared: Sequence[Mapping[str, Any]]
         name="imagenet_accuracy",
         title="“ImageNet accuracy”, as printed and as recomputed",
         note=why_they_differ(curves),
-        headers=("dataset", "mode", "thesis, Table 4.1", "highest accuracy", "last checkpoint"),
+        headers=("dataset", "protocol", "thesis, Table 4.1", "highest accuracy", "last checkpoint"),
         rows=[
             [
-                words(row["dataset"]), words(row["mode"]), number(row["thesis_imagenet_accuracy"], 3),
+                words(row["dataset"]), words(row["protocol"]), number(row["thesis_imagenet_accuracy"], 3),
                 number(row["recomputed_best_source_accuracy"]), number(row["recomputed_last_checkpoint"]),
             ]
             for row in compared
@@ -227,21 +228,34 @@ def _thesis_table(curves: Sequence[Curve], compared: Sequence[Mapping[str, Any]]
 def _scores_figure(curves: Sequence[Curve], signal: Signal, dataset: str) -> Figure:
     of = [
         Answer(curve=curve, signal=signal)
-        for curve in sorted(curves, key=lambda c: (c.model, MODES.index(c.mode), c.scheme != "simple"))
-        if curve.dataset == dataset and signal.choice(curve.encoder, curve.mode) in curve.scores
+        for curve in sorted(
+            curves, key=lambda c: (c.model, PROTOCOLS.index(c.protocol), c.scheme != "simple")
+        )
+        if curve.dataset == dataset and signal.choice(curve.encoder, curve.protocol) in curve.scores
     ]
     data = [
         {
-            "dataset": dataset, "model": a.curve.model, "scheme": a.curve.scheme, "mode": a.curve.mode,
-            "epoch": epoch, "dice": dice, "standard_deviation": spread, "robustness": score,
-            "standard_error": error, "chosen": epoch == a.chosen,
+            "dataset": dataset,
+            "model": a.curve.model,
+            "scheme": a.curve.scheme,
+            "protocol": a.curve.protocol,
+            "epoch": epoch,
+            "dice": dice,
+            "standard_deviation": spread,
+            "robustness": score,
+            "standard_error": error,
+            "chosen": epoch == a.chosen,
         }
         for a in of
         for epoch, dice, spread, score, error in zip(
-            a.curve.epochs, a.curve.dice, a.curve.spread, a.curve.scores[a.choice],
-            a.curve.standard_errors[a.choice], strict=True,
+            a.curve.epochs,
+            a.curve.dice,
+            a.curve.spread,
+            a.curve.scores[a.choice],
+            a.curve.standard_errors[a.choice],
+            strict=True,
         )
-    ]  # fmt: skip
+    ]
     return Figure(
         name=f"scores_{slug(dataset)}",
         title=f"Performance and robustness against pretraining length, {dataset}",
@@ -253,8 +267,8 @@ def _scores_figure(curves: Sequence[Curve], signal: Signal, dataset: str) -> Fig
     )
 
 
-SETTLED_NOTE = (
-    "Beware: “settled” on {signal} was found on the very tables that the thesis published, so its place "
+PLATEAU_NOTE = (
+    "Beware: “plateau” on {signal} was found on the very tables that the thesis published, so its position "
     "among the rules on those is flattering. Chosen on one of their two data sets and judged on the other, "
     "the gain over fixed budgets of the same epochs is +0.0052 (chosen on ACDC, judged on COVID-QU-Ex) and "
     "+0.0047 (the other way round)."
@@ -264,7 +278,7 @@ SETTLED_NOTE = (
 def stopping_section(ratings: Sequence[Rating], line: Sequence[Rating], unit: str) -> Section:
     """Return the stopping frontier and its table."""
     data = rating_rows([*line, *ratings], line, unit)
-    settled = any(rating.rule.startswith(Settled.name) for rating in ratings)
+    plateau = any(rating.rule.startswith(Plateau.name) for rating in ratings)
     places = {"mean_epochs": 1, "shared_mean_epochs": 1, f"worker_{unit}s": 1, f"makespan_{unit}s": 1}
     if unit == "hour":
         places |= {"worker_hours": 3, "makespan_hours": 3}
@@ -274,7 +288,7 @@ def stopping_section(ratings: Sequence[Rating], line: Sequence[Rating], unit: st
         words=(
             "What rules would have cost and reached, replayed on the recorded curves. A rule is worth its "
             "trouble where it lies above the line of fixed budgets, which need no scores.",
-            *([SETTLED_NOTE.format(signal=Settled.signal)] if settled else []),
+            *([PLATEAU_NOTE.format(signal=Plateau.signal)] if plateau else []),
         ),
         items=(
             Figure(
@@ -317,7 +331,7 @@ def _methods_table(
     for row in data:
         method = Method(row["method"], row["grace_period"])
         setting = tuple(row[name] for name in names)
-        lines.setdefault(setting, {})[method, (row["dataset"], row["mode"])] = row
+        lines.setdefault(setting, {})[method, (row["dataset"], row["protocol"])] = row
     body = []
     for setting, of in lines.items():
         shown = ["yes" if v is True else "no" if v is False else v for v in setting]
@@ -341,7 +355,7 @@ def parameter_section(curves: Sequence[Curve], rows: Sequence[Row]) -> Section:
     for name, title, data, names, note in (
         (
             "parameters", "One parameter varied", varied, ("parameter", "value"),
-            "The others are cosine, margin 0.5, level −2, pooled for decoder-only.",
+            "The others are cosine, margin 0.5, level −2, pooled for frozen.",
         ),
         (
             "choices", "Every parameter choice", every, ("distance", "margin", "level", "pooled"),

@@ -1,6 +1,6 @@
 """How good it is to choose checkpoints in some way: TIS over configurations, with its uncertainty.
 
-A configuration is a recorded curve: model, dataset, scheme and mode.
+A configuration is a recorded curve: model, dataset, scheme and protocol.
 """
 
 import math
@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.config import MODES, POOLINGS
-from raytransfer.results import Curve, Signal
-from raytransfer.scheduling import Replay, StoppingRule, replay
+from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.results.curves import Curve
+from raytransfer.results.signals import Signal
+from raytransfer.scheduling.replay import Replay, replay
+from raytransfer.scheduling.rules import StoppingRule
+from raytransfer.transferability.settings import POOLINGS
 
 Array = NDArray[np.float64]
 ALL = "all"
@@ -53,7 +56,7 @@ def select(curve: Curve, rule: StoppingRule, signal: Signal | None) -> Replay | 
         if any(map(math.isnan, curve.source_accuracy)):
             return None
         return replay(rule, list(zip(curve.epochs, curve.source_accuracy, strict=True)))
-    choice = signal.choice(curve.encoder, curve.mode)
+    choice = signal.choice(curve.encoder, curve.protocol)
     return replay(rule, curve.points(choice)) if choice in curve.scores else None
 
 
@@ -126,8 +129,8 @@ class Group(NamedTuple):
     """Configurations that are averaged over.
 
     Attributes:
-        names: What they have in common, for example "dataset" -> "acdc" and "mode" -> "full"; or "all".
-        members: Which curves they are (N).
+        names: What they have in common, for example "dataset" -> "acdc" and "protocol" -> "fine_tuning"; or
+        "all". members: Which curves they are (N).
     """
 
     names: Mapping[str, str]
@@ -135,7 +138,7 @@ class Group(NamedTuple):
 
 
 def groups(curves: Sequence[Curve], by: str = "dataset") -> list[Group]:
-    """Return the configurations of each dataset, or model, and mode, and last all of them.
+    """Return the configurations of each dataset, or model, and protocol, and last all of them.
 
     Args:
         curves: The configurations.
@@ -143,11 +146,11 @@ def groups(curves: Sequence[Curve], by: str = "dataset") -> list[Group]:
     """
     found = []
     for value in sorted({getattr(curve, by) for curve in curves}):
-        for mode in MODES:
-            members = np.array([(getattr(c, by), c.mode) == (value, mode) for c in curves])
+        for protocol in PROTOCOLS:
+            members = np.array([(getattr(c, by), c.protocol) == (value, protocol) for c in curves])
             if members.any():
-                found.append(Group({by: value, "mode": mode}, members))
-    return [*found, Group({by: ALL, "mode": ALL}, np.ones(len(curves), dtype=bool))]
+                found.append(Group({by: value, "protocol": protocol}, members))
+    return [*found, Group({by: ALL, "protocol": ALL}, np.ones(len(curves), dtype=bool))]
 
 
 def rows(among: Sequence[Group], names: Mapping[str, Any], chosen: Chosen) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.results import Curve
+from raytransfer.results.curves import Curve
 
 Array = NDArray[np.float64]
 RESAMPLES = 4000
@@ -41,7 +41,7 @@ def resampled_dice(curves: Sequence[Curve], *, resamples: int = RESAMPLES, seed:
     for curve in curves:
         columns = []
         for epoch, dice in zip(curve.epochs, curve.performances, strict=True):
-            trainings = (curve.model, curve.dataset, curve.mode, epoch, dice)
+            trainings = (curve.model, curve.dataset, curve.protocol, epoch, dice)
             if trainings not in drawn:
                 picked = generator.integers(len(dice), size=(resamples, len(dice)))
                 drawn[trainings] = np.array(dice)[picked].mean(axis=1)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from raytransfer.files import Place, write_whole
+from raytransfer.storage.files import StoragePath, atomic_write
 
 PAPER, INK, MUTED, GRID = "#fefefe", "#1c2128", "#667080", "#dfe3e8"
 BLUE, VERMILION, GREEN = "#0069a8", "#c95200", "#00825b"
@@ -49,16 +49,16 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: Place) -> None:
+def save(figure: Figure, path: StoragePath) -> None:
     """Write a figure as PNG or SVG, by the path's ending; the same figure gives the same SVG."""
     if path.suffix != ".svg":
-        write_whole(path, lambda file: figure.savefig(file, format=path.suffix[1:]))
+        atomic_write(path, lambda file: figure.savefig(file, format=path.suffix[1:]))
         return
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     # Within tags, not in what they hold: a hundredth of a point is as exact as an eye, and half the size.
     tags = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text.getvalue())
-    write_whole(path, re.sub(r"\n\s*", "\n", tags).encode())
+    atomic_write(path, re.sub(r"\n\s*", "\n", tags).encode())
 
 
 def epoch_ticks(axes: Axes, epochs: list[int]) -> dict[int, int]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from raytransfer.files import Place
 from raytransfer.report.drawing import BLUE, VERMILION, epoch_ticks, new_figure, save, styled
 from raytransfer.report.summary import Answer
+from raytransfer.storage.files import StoragePath
 
 DICE_COLOR, SCORE_COLOR = BLUE, VERMILION
 
@@ -18,7 +18,7 @@ def _draw(axes: Axes, answer: Answer) -> Axes:
         positions, curve.dice, curve.spread,
         color=DICE_COLOR, marker="o", capsize=3, label="Dice",
     )  # fmt: skip
-    axes.set_title(f"{curve.model}, {curve.dataset}\n{curve.scheme}, {curve.mode}")
+    axes.set_title(f"{curve.model}, {curve.dataset}\n{curve.scheme}, {curve.protocol}")
     axes.tick_params(axis="y", labelcolor=DICE_COLOR)
     other = axes.twinx()
     other.errorbar(
@@ -32,7 +32,7 @@ def _draw(axes: Axes, answer: Answer) -> Axes:
     return other
 
 
-def draw_answers(path: Place, found: Sequence[Answer]) -> None:
+def draw_answers(path: StoragePath, found: Sequence[Answer]) -> None:
     """Draw Dice and robustness against pretraining length, one panel per answer, as PNG or SVG.
 
     Bars are the standard deviation over seeds (Dice) and the standard error over images (robustness); the
@@ -43,7 +43,7 @@ def draw_answers(path: Place, found: Sequence[Answer]) -> None:
         found: At least one answer.
     """
     models = list(dict.fromkeys(answer.curve.model for answer in found))
-    rows = list(dict.fromkeys((a.curve.dataset, a.curve.scheme, a.curve.mode) for a in found))
+    rows = list(dict.fromkeys((a.curve.dataset, a.curve.scheme, a.curve.protocol) for a in found))
     with styled():
         figure = new_figure(max(4.2 * len(models), 6), 2.7 * len(rows) + 0.5)
         panels = figure.subplots(len(rows), len(models), squeeze=False)
@@ -51,7 +51,7 @@ def draw_answers(path: Place, found: Sequence[Answer]) -> None:
             panel.set_axis_off()
         for answer in found:
             curve = answer.curve
-            row = rows.index((curve.dataset, curve.scheme, curve.mode))
+            row = rows.index((curve.dataset, curve.scheme, curve.protocol))
             column = models.index(curve.model)
             panels[row, column].set_axis_on()
             other = _draw(panels[row, column], answer)

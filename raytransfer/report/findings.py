@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raytransfer.config import MODES
+from raytransfer.evaluation.settings import PROTOCOLS
 from raytransfer.report.choosing import ALL, choose, standard_error, values
-from raytransfer.results import Curve, Signal
-from raytransfer.scheduling import BestOfAll, FirstPeak
+from raytransfer.results.curves import Curve
+from raytransfer.results.signals import Signal
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 
 DECISIVE = 2.0
 """Standard errors that a difference must exceed to count."""
@@ -99,11 +100,11 @@ class Finding:
 
 
 def _compare(
-    curves: Sequence[Curve], method: str, first: Signal, second: Signal, name: str, mode: str = ALL
+    curves: Sequence[Curve], method: str, first: Signal, second: Signal, name: str, protocol: str = ALL
 ) -> Comparison:
     rule = METHODS[method]
     differences = choose(curves, rule, first).tis - choose(curves, rule, second).tis
-    there = np.isfinite(differences) & np.array([mode in (ALL, curve.mode) for curve in curves])
+    there = np.isfinite(differences) & np.array([protocol in (ALL, curve.protocol) for curve in curves])
     paired = differences[there]
     mean = float(paired.mean()) if len(paired) else math.nan
     return Comparison(name, mean, standard_error(paired), len(paired))
@@ -135,10 +136,10 @@ def _among_margins(curves: Sequence[Curve], method: str) -> list[Comparison]:
 
 
 def _between_poolings(curves: Sequence[Curve], method: str) -> list[Comparison]:
-    pooled, not_pooled = Signal(pooled=MODES), Signal(pooled=())
+    pooled, not_pooled = Signal(pooled=PROTOCOLS), Signal(pooled=())
     return [
-        _compare(curves, method, pooled, not_pooled, "decoder-only, pooled minus not", "decoder-only"),
-        _compare(curves, method, not_pooled, pooled, "full, not minus pooled", "full"),
+        _compare(curves, method, pooled, not_pooled, "frozen, pooled minus not", "frozen"),
+        _compare(curves, method, not_pooled, pooled, "full, not minus pooled", "fine_tuning"),
     ]
 
 
@@ -167,7 +168,7 @@ def findings(curves: Sequence[Curve]) -> list[Finding]:
         ),
         Finding(
             number=4,
-            claim="pooled is better for decoder-only, not pooled for full training",
+            claim="pooled is better for frozen, not pooled for full training",
             comparisons={method: _between_poolings(curves, method) for method in METHODS},
         ),
     ]

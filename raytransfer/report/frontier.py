@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raytransfer.files import Place
 from raytransfer.report.drawing import CYCLE, MARKERS, MUTED, new_figure, save, styled
 from raytransfer.report.replay import Rating
+from raytransfer.storage.files import StoragePath
 
 
-def draw_frontier(path: Place, ratings: Sequence[Rating], line: Sequence[Rating]) -> None:
+def draw_frontier(path: StoragePath, ratings: Sequence[Rating], line: Sequence[Rating]) -> None:
     """Draw mean TIS against mean epochs paid, as PNG or SVG.
 
     Fixed budgets are the line to beat, straight between two of them (the axis of the epochs is logarithmic

@@ -9,11 +9,11 @@ from raytransfer.report.cells import Key, Row
 
 @dataclass(frozen=True, kw_only=True)
 class Gap:
-    """A dataset, model and mode without an answer yet.
+    """A dataset, model and protocol without an answer yet.
 
     Attributes:
         dataset: Target dataset.
-        title: Model and mode.
+        title: Model and protocol.
         why: What is missing.
     """
 
@@ -33,7 +33,7 @@ def gaps(rows: Sequence[Row], answers: Answers) -> list[Gap]:
     return [
         Gap(
             dataset=row.key[1],
-            title=f"{row.key[0]}, {'full training' if row.key[3] == 'full' else 'decoder only'}",
+            title=f"{row.key[0]}, {'full training' if row.key[3] == 'fine_tuning' else 'decoder only'}",
             why=f"{row.key[2]}, {lack(row)}.",
         )
         for row in rows
@@ -42,8 +42,10 @@ def gaps(rows: Sequence[Row], answers: Answers) -> list[Gap]:
 
 
 def unanswered(rows: Sequence[Row], answers: Answers) -> list[Key]:
-    """Return the (model, dataset, scheme, mode) that no complete curve answers."""
-    there = {(of.curve.model, of.curve.dataset, of.curve.scheme, of.curve.mode) for of in answers.standings}
+    """Return the (model, dataset, scheme, protocol) that no complete curve answers."""
+    there = {
+        (of.curve.model, of.curve.dataset, of.curve.scheme, of.curve.protocol) for of in answers.standings
+    }
     return [row.key for row in rows if row.key not in there]
 
 
@@ -62,10 +64,10 @@ def missing_lines(rows: Sequence[Row], others: Iterable[str]) -> list[str]:
         others: Lines of what else is.
     """
     lines = [
-        f"{' '.join((model, dataset, scheme, mode))}: trainings are missing of epoch "
+        f"{' '.join((model, dataset, scheme, protocol))}: trainings are missing of epoch "
         f"{', '.join(map(str, row.missing))}"
         for row in rows
         if row.missing
-        for model, dataset, scheme, mode in [row.key]
+        for model, dataset, scheme, protocol in [row.key]
     ]
     return list(dict.fromkeys([*others, *lines]))

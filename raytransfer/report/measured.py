@@ -38,14 +38,14 @@ def performance_section(rows: Sequence[Row]) -> Section:
 
     first: dict[tuple[str, str, str], Row] = {}
     for row in rows:
-        model, dataset, _, mode = row.key
+        model, dataset, _, protocol = row.key
         if 0 in row.expected:
-            first.setdefault((model, dataset, mode), row)
+            first.setdefault((model, dataset, protocol), row)
     scratch = [
         {k: v for k, v in row.items() if k != "scheme"}
         for row in performance_rows(list(first.values()), "scratch")
     ]
-    everywhere = ("dataset", "mode", "scheme")
+    everywhere = ("dataset", "protocol", "scheme")
     titles = {"last": "Fully pretrained", "best": "Best checkpoint", "worst": "Worst checkpoint"}
     notes = {
         "last": "The longest pretraining.",
@@ -61,7 +61,7 @@ def performance_section(rows: Sequence[Row]) -> Section:
         for name, title, note, data, down in (
             *(
                 [("from_scratch", "From scratch", "Random initialisation; serves every scheme.", scratch,
-                  ("dataset", "mode"))]
+                  ("dataset", "protocol"))]
                 if scratch
                 else []
             ),
@@ -99,14 +99,19 @@ def _performance_figure(rows: Sequence[Row], dataset: str) -> Figure | None:
     of = [row for row in rows if row.key[1] == dataset]
     data = [
         {
-            "dataset": dataset, "model": row.key[0], "scheme": row.key[2], "mode": row.key[3], "epoch": epoch,
-            "dice": point.mean if point else None, "standard_deviation": point.spread if point else None,
+            "dataset": dataset,
+            "model": row.key[0],
+            "scheme": row.key[2],
+            "protocol": row.key[3],
+            "epoch": epoch,
+            "dice": point.mean if point else None,
+            "standard_deviation": point.spread if point else None,
             "seeds": len(point.dice) if point else 0,
         }
         for row in of
         for epoch in row.expected
         for point in [row.measured.get(epoch)]
-    ]  # fmt: skip
+    ]
     if not any(row.measured for row in of):
         return None
     return Figure(

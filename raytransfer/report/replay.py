@@ -14,8 +14,11 @@ from tabulate import tabulate
 
 from raytransfer.errors import InputError
 from raytransfer.report.choosing import standard_error
-from raytransfer.results import Curve, EpochSeconds, Signal
-from raytransfer.scheduling import FixedBudget, Judge, RecordedPretraining, RuleJudge, simulate
+from raytransfer.results.curves import Curve
+from raytransfer.results.durations import EpochSeconds
+from raytransfer.results.signals import Signal
+from raytransfer.scheduling.rules import FixedBudget
+from raytransfer.scheduling.simulation import Judge, RecordedPretraining, RuleJudge, simulate
 
 JudgeFactory = Callable[[Sequence[RecordedPretraining]], Judge]
 
@@ -25,8 +28,8 @@ class Recordings:
     """Recorded curves, sorted by the pretraining they share.
 
     Attributes:
-        curves: K configurations: model, dataset, scheme and mode.
-        pretrainings: One per encoder and scheme; its targets are "<dataset> <mode>".
+        curves: K configurations: model, dataset, scheme and protocol.
+        pretrainings: One per encoder and scheme; its targets are "<dataset> <protocol>".
         unit: What durations count: "hour" where every epoch's time was recorded, else "epoch".
     """
 
@@ -40,7 +43,7 @@ def _pretraining(curve: Curve) -> str:
 
 
 def _target(curve: Curve) -> str:
-    return f"{curve.dataset} {curve.mode}"
+    return f"{curve.dataset} {curve.protocol}"
 
 
 def _values(curve: Curve, parameter: str) -> str:
@@ -68,7 +71,7 @@ def recordings(curves: Sequence[Curve], signal: Signal, seconds: EpochSeconds | 
     """
     points: dict[tuple[str, str], dict[str, dict[int, tuple[float, float]]]] = {}
     for curve in curves:
-        choice = signal.choice(curve.encoder, curve.mode)
+        choice = signal.choice(curve.encoder, curve.protocol)
         if choice not in curve.scores:
             raise InputError(
                 f"no scores {signal} of {_pretraining(curve)} on {curve.dataset}; recorded: "

@@ -5,7 +5,11 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from raytransfer.results import Curve, Judgement, PretrainingUnit, Storage, target_name
+from raytransfer.results.curves import Curve
+from raytransfer.results.judgements import Judgement
+from raytransfer.results.live import target_name
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit
 
 
 def _tis(unit: PretrainingUnit, judgement: Judgement, curves: Sequence[Curve]) -> str:
@@ -14,7 +18,7 @@ def _tis(unit: PretrainingUnit, judgement: Judgement, curves: Sequence[Curve]) -
         curve.tis(judgement.selected_epoch)
         for curve in curves
         if (curve.encoder, curve.scheme) == (unit.encoder, unit.scheme)
-        and target_name(curve.dataset, curve.mode) == judgement.target
+        and target_name(curve.dataset, curve.protocol) == judgement.target
     ]
     return ", ".join(f"{value:.3f}" for value in values if not math.isnan(value)) or "-"
 

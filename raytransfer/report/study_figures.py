@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import MaxNLocator
 
-from raytransfer.files import Place
 from raytransfer.report.advice import Answers
 from raytransfer.report.baselines import BEST, PEAK
 from raytransfer.report.cells import Row
@@ -25,7 +24,8 @@ from raytransfer.report.drawing import (
     new_figure,
     save,
     styled,
-)  # fmt: skip
+)
+from raytransfer.storage.files import StoragePath
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -34,7 +34,7 @@ _ON_LIGHT, _ON_DARK = "#101418", "#fdfdfd"
 _DIVERGING = LinearSegmentedColormap.from_list("agreement", ["#a33d00", "#f5e9df", "#00527f"])
 
 
-def draw_agreement(path: Place, rows: Rows) -> None:
+def draw_agreement(path: StoragePath, rows: Rows) -> None:
     """Draw the rank correlation of every two metrics, a panel per dataset; metrics with none are left out.
 
     Args:
@@ -71,7 +71,7 @@ def draw_agreement(path: Place, rows: Rows) -> None:
         save(figure, path)
 
 
-def draw_pretraining(path: Place, rows: Rows) -> None:
+def draw_pretraining(path: StoragePath, rows: Rows) -> None:
     """Draw loss and accuracy on the source data against epochs, a panel each, a line per pretraining.
 
     Args:
@@ -123,8 +123,8 @@ def _performance_panel(axes: Axes, of: Sequence[Row], epochs: list[int]) -> None
         axes.plot([x for x, _ in single], [y for _, y in single], ".", color=color, markersize=2.5, alpha=0.6)
 
 
-def draw_performance(path: Place, rows: Sequence[Row]) -> None:
-    """Draw Dice against pretraining length: a row of panels per dataset and mode, a column per model.
+def draw_performance(path: StoragePath, rows: Sequence[Row]) -> None:
+    """Draw Dice against pretraining length: a row of panels per dataset and protocol, a column per model.
 
     Lines are means over seeds, one per scheme; the band is the standard deviation, dots are single trainings.
     Checkpoints whose trainings are missing are gaps.
@@ -138,12 +138,14 @@ def draw_performance(path: Place, rows: Sequence[Row]) -> None:
     with styled():
         figure = new_figure(max(3.9 * len(models), 6), 2.6 * len(lines) + 0.5)
         panels = figure.subplots(len(lines), len(models), squeeze=False)
-        for i, (dataset, mode) in enumerate(lines):
+        for i, (dataset, protocol) in enumerate(lines):
             for k, model in enumerate(models):
                 axes = panels[i, k]
-                of = [row for row in rows if (row.key[0], row.key[1], row.key[3]) == (model, dataset, mode)]
+                of = [
+                    row for row in rows if (row.key[0], row.key[1], row.key[3]) == (model, dataset, protocol)
+                ]
                 _performance_panel(axes, of, sorted({epoch for row in of for epoch in row.expected}))
-                axes.set_title(f"{model}, {dataset}\n{mode}")
+                axes.set_title(f"{model}, {dataset}\n{protocol}")
                 if k == 0:
                     axes.set_ylabel("Dice (test)")
                 if i == len(lines) - 1:
@@ -154,7 +156,7 @@ def draw_performance(path: Place, rows: Sequence[Row]) -> None:
         save(figure, path)
 
 
-def draw_chosen(path: Place, answers: Answers) -> None:
+def draw_chosen(path: StoragePath, answers: Answers) -> None:
     """Draw which checkpoint is best and which are chosen, a line per configuration.
 
     Args:
@@ -192,7 +194,7 @@ def draw_chosen(path: Place, answers: Answers) -> None:
         axes.set_yticks(
             range(len(standings)),
             [
-                f"{c.dataset}, {c.model}, {c.mode}" + (f", {c.scheme}" if many else "")
+                f"{c.dataset}, {c.model}, {c.protocol}" + (f", {c.scheme}" if many else "")
                 for c in (of.curve for of in standings)
             ],
         )

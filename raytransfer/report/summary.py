@@ -7,17 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from raytransfer.results import (
-    Choice,
-    Curve,
-    DownstreamUnit,
-    Ledger,
-    ScoringUnit,
-    Signal,
-    curves,
-    recorded,
-)
-from raytransfer.scheduling import BestOfAll, FirstPeak, replay
+from raytransfer.results.curves import Choice, Curve, curves, recorded
+from raytransfer.results.ledger import Ledger
+from raytransfer.results.signals import Signal
+from raytransfer.results.units import DownstreamUnit, ScoringUnit
+from raytransfer.scheduling.replay import replay
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +30,7 @@ class Answer:
     @property
     def choice(self) -> Choice:
         """The indicator's parameters for this curve."""
-        return self.signal.choice(self.curve.encoder, self.curve.mode)
+        return self.signal.choice(self.curve.encoder, self.curve.protocol)
 
     @property
     def best(self) -> int:
@@ -61,7 +56,7 @@ class Answer:
 def answers(
     ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[DownstreamUnit]
 ) -> list[Answer]:
-    """Return one answer per model, dataset, scheme and mode whose trials and scores are all in the ledger.
+    """Return one answer per configuration whose trials and scores are all in the ledger.
 
     Robustness has the parameters of the study's settings. Trials of epoch 0 count for every scheme.
 
@@ -77,9 +72,9 @@ def answers(
 
 
 def _labels(found: Sequence[Answer]) -> list[str]:
-    """Return which of an answer's names to show: the model, the mode, and what else varies."""
-    names = ("model", "dataset", "scheme", "mode")
-    return [n for n in names if n in ("model", "mode") or len({getattr(a.curve, n) for a in found}) > 1]
+    """Return which of an answer's names to show: the model, the protocol, and what else varies."""
+    names = ("model", "dataset", "scheme", "protocol")
+    return [n for n in names if n in ("model", "protocol") or len({getattr(a.curve, n) for a in found}) > 1]
 
 
 def _with_error(value: float, error: float) -> str:
@@ -87,7 +82,7 @@ def _with_error(value: float, error: float) -> str:
 
 
 def checkpoint_table(found: Sequence[Answer]) -> str:
-    """Return a text table: Dice and robustness of every checkpoint, per model and mode."""
+    """Return a text table: Dice and robustness of every checkpoint, per model and protocol."""
     epochs = sorted({epoch for answer in found for epoch in answer.curve.epochs})
     labels = _labels(found)
     rows = []

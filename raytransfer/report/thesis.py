@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raytransfer.report.baselines import ACCURACY, LAST
-from raytransfer.results import Curve
+from raytransfer.results.curves import Curve
 
 IMAGENET_ACCURACY = {
-    ("acdc", "full"): 0.982,
-    ("acdc", "decoder-only"): 0.950,
-    ("covid-qu-ex", "full"): 0.982,
-    ("covid-qu-ex", "decoder-only"): 0.953,
+    ("acdc", "fine_tuning"): 0.982,
+    ("acdc", "frozen"): 0.950,
+    ("covid-qu-ex", "fine_tuning"): 0.982,
+    ("covid-qu-ex", "frozen"): 0.953,
 }
-"""Table 4.1, "ImageNet accuracy": (dataset, mode) -> TIS of the checkpoint that is best on ImageNet."""
+"""Table 4.1, "ImageNet accuracy": (dataset, protocol) -> TIS of the checkpoint that is best on ImageNet."""
 
 
 def side_by_side(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -21,15 +21,15 @@ def side_by_side(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Args:
         rows: Of `rule_rows` and `accuracy_rows`, by dataset.
     """
-    of = {(row["rule"], row["dataset"], row["mode"]): row["mean"] for row in rows}
+    of = {(row["rule"], row["dataset"], row["protocol"]): row["mean"] for row in rows}
     return [
         {
-            "dataset": dataset, "mode": mode, "thesis_imagenet_accuracy": printed,
-            "recomputed_best_source_accuracy": of.get((ACCURACY, dataset, mode)),
-            "recomputed_last_checkpoint": of[LAST, dataset, mode],
+            "dataset": dataset, "protocol": protocol, "thesis_imagenet_accuracy": printed,
+            "recomputed_best_source_accuracy": of.get((ACCURACY, dataset, protocol)),
+            "recomputed_last_checkpoint": of[LAST, dataset, protocol],
         }
-        for (dataset, mode), printed in IMAGENET_ACCURACY.items()
-        if (LAST, dataset, mode) in of
+        for (dataset, protocol), printed in IMAGENET_ACCURACY.items()
+        if (LAST, dataset, protocol) in of
     ]  # fmt: skip
 
 

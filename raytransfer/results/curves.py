@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raytransfer.metrics import METRICS, transferability_indicator_score
-from raytransfer.models import num_levels
+from raytransfer.metrics.ranking import transferability_indicator_score
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.models.registry import num_levels
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
 
@@ -38,14 +39,14 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """What one model on one dataset in one mode shows about the checkpoints of one pretraining.
+    """What one model on one dataset in one protocol shows about the checkpoints of one pretraining.
 
     Attributes:
         model: Segmentation model.
         encoder: Its encoder.
         dataset: Target dataset.
         scheme: Pretraining scheme.
-        mode: "full" or "decoder-only".
+        protocol: "fine_tuning" or "frozen".
         epochs: Epochs of pretraining of the checkpoints, ascending; 0 is the untrained encoder.
         performances: Downstream Dice per checkpoint and seed, in [0, 1], seeds ascending.
         scores: Parameter choice -> score per checkpoint, higher is better.
@@ -57,7 +58,7 @@ class Curve:
     encoder: str
     dataset: str
     scheme: str
-    mode: str
+    protocol: str
     epochs: tuple[int, ...]
     performances: tuple[tuple[float, ...], ...]
     scores: Mapping[Choice, tuple[float, ...]]
@@ -106,7 +107,7 @@ class Curve:
 
 
 def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:
-    """Return one curve per model, dataset, scheme and mode that is complete; see `incomplete`.
+    """Return one curve per model, dataset, scheme and protocol that is complete; see `incomplete`.
 
     Trials of epoch 0 serve every scheme that has none of its own. Two rows of one seed count as one.
 
@@ -119,7 +120,7 @@ def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:
 
 
 def incomplete(scores: pa.Table, downstream: pa.Table) -> list[str]:
-    """Return what `curves` leaves out and why, a line per model, dataset, scheme and mode."""
+    """Return what `curves` leaves out and why, a line per model, dataset, scheme and protocol."""
     return [found for found in _assemble(scores, downstream) if isinstance(found, str)]
 
 
@@ -127,12 +128,12 @@ def _assemble(scores: pa.Table, downstream: pa.Table) -> list[Curve | str]:
     """Return per configuration its curve or, where something is missing, a line that says what."""
     scored = _scores(scores)
     found: list[Curve | str] = []
-    for (model, dataset, encoder, scheme, mode), checkpoints in trained(downstream).items():
+    for (model, dataset, encoder, scheme, protocol), checkpoints in trained(downstream).items():
         epochs = tuple(sorted(checkpoints))
         choices = scored.get((dataset, encoder, scheme), {})
         complete = {choice: of for choice, of in choices.items() if set(epochs) <= of.keys()}
         lacking = [epoch for epoch in epochs if None in checkpoints[epoch][0]]
-        name = f"{model} {dataset} {scheme} {mode}"
+        name = f"{model} {dataset} {scheme} {protocol}"
         if lacking:
             found.append(f"{name}: trainings are missing of epoch {', '.join(map(str, lacking))}")
         elif not complete:
@@ -142,13 +143,18 @@ def _assemble(scores: pa.Table, downstream: pa.Table) -> list[Curve | str]:
         else:
             found.append(
                 Curve(
-                    model=model, encoder=encoder, dataset=dataset, scheme=scheme, mode=mode, epochs=epochs,
+                    model=model,
+                    encoder=encoder,
+                    dataset=dataset,
+                    scheme=scheme,
+                    protocol=protocol,
+                    epochs=epochs,
                     performances=tuple(checkpoints[epoch][0] for epoch in epochs),
                     scores={c: tuple(of[e][0] for e in epochs) for c, of in complete.items()},
                     standard_errors={c: tuple(of[e][1] for e in epochs) for c, of in complete.items()},
                     source_accuracy=tuple(checkpoints[epoch][1] for epoch in epochs),
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -172,12 +178,13 @@ def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[Choice, dict[int
 
 
 Trained = Mapping[tuple[str, ...], dict[int, tuple[tuple[Any, ...], float]]]
-"""(model, dataset, encoder, scheme, mode) -> epoch -> (Dice per seed, None if missing; source accuracy)."""
+"""(model, dataset, encoder, scheme, protocol) -> epoch -> (Dice per seed, None if missing; source
+accuracy)."""
 
 
 def trained(table: pa.Table) -> Trained:
     """Return what downstream trainings gave, complete or not; arguments and rules as of `curves`."""
-    keys = ["model", "dataset", "encoder", "scheme", "mode"]
+    keys = ["model", "dataset", "encoder", "scheme", "protocol"]
     names = [*keys, "epoch", "seed"]
     groups = table.group_by(names, use_threads=False).aggregate(
         [("dice", "mean"), ("source_accuracy", "min")]
@@ -257,7 +264,7 @@ def _source_accuracies(ledger: Ledger, trials: Sequence[DownstreamUnit]) -> dict
 
 _TRIALS = pa.schema(
     [
-        *((name, pa.string()) for name in ("model", "dataset", "encoder", "scheme", "mode")),
+        *((name, pa.string()) for name in ("model", "dataset", "encoder", "scheme", "protocol")),
         ("epoch", pa.int64()),
         ("seed", pa.int64()),
         *((name, pa.float64()) for name in ("source_accuracy", *METRICS)),

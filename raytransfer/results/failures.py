@@ -13,7 +13,14 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from raytransfer.errors import InputError, reason
-from raytransfer.files import Place, each_of, existing, is_damage, write_json, write_whole
+from raytransfer.storage.files import (
+    StoragePath,
+    atomic_write,
+    existing,
+    is_corruption,
+    map_files,
+    write_json,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +55,15 @@ class Failures:
         new: What failed through this object, in order.
     """
 
-    def __init__(self, root: Place, *, retry: bool = False) -> None:
+    def __init__(self, root: StoragePath, *, retry: bool = False) -> None:
         self.root, self.retry = root, retry
         self.new: list[Failure] = []
 
-    def path(self, kind: str, key: str) -> Place:
+    def path(self, kind: str, key: str) -> StoragePath:
         """Return the file of a mark."""
         return self.root / kind / f"{key}.json"
 
-    def details(self, kind: str, key: str) -> Place:
+    def details(self, kind: str, key: str) -> StoragePath:
         """Return the file with the whole error."""
         return self.root / kind / f"{key}.txt"
 
@@ -68,7 +75,7 @@ class Failures:
         """Return whether work that is not finished is to be done by this command."""
         return self.path(kind, key).exists() == self.retry
 
-    def mark(
+    def record(
         self,
         kind: str,
         key: str,
@@ -76,7 +83,7 @@ class Failures:
         reason: str,
         *,
         details: str,
-        lasting: bool = True,
+        permanent: bool = True,
         host: str = "",
     ) -> None:
         """Keep that a piece of work failed, and why.
@@ -87,7 +94,7 @@ class Failures:
             name: As `Failure`.
             reason: As `Failure`.
             details: The whole error.
-            lasting: Whether it would fail again; else the next command tries.
+            permanent: Whether it would fail again; else the next command tries.
             host: As `Failure`; this one by default.
         """
         failure = Failure(
@@ -99,8 +106,8 @@ class Failures:
             failed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.new.append(failure)
-        write_whole(self.details(kind, key), details.encode())
-        if lasting:
+        atomic_write(self.details(kind, key), details.encode())
+        if permanent:
             write_json(self.path(kind, key), asdict(failure))
 
     def forget(self, kind: str, key: str) -> None:
@@ -114,8 +121,8 @@ class Failures:
         Raises:
             InputError: Names the first that cannot be read, and what to do with it.
         """
-        paths: list[Place] = sorted(self.root.glob("*/*.json"))
-        broken = [found for found in each_of(_read_mark, paths) if isinstance(found, str)]
+        paths: list[StoragePath] = sorted(self.root.glob("*/*.json"))
+        broken = [found for found in map_files(_read_mark, paths) if isinstance(found, str)]
         if broken:
             more = f"; {len(broken) - 1} others are broken too" if broken[1:] else ""
             raise InputError(f"a mark of failed work is broken: {broken[0]}{more}")
@@ -134,7 +141,7 @@ class Failures:
         return Failure(kind=kind, key=key, name=key, reason=found, host="?", failed_at="?")
 
 
-def _read_mark(path: Place) -> Failure | str:
+def _read_mark(path: StoragePath) -> Failure | str:
     """Return the failure that a mark holds, or what is wrong with it."""
     try:
         failure = Failure(**json.loads(path.read_bytes()))
@@ -143,7 +150,7 @@ def _read_mark(path: Place) -> Failure | str:
         if (failure.kind, failure.key) != (path.parent.name, path.stem):
             raise ValueError(f"it is of other work, {failure.kind} {failure.key}")
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        if not is_damage(error, path):
+        if not is_corruption(error, path):
             raise
         return (
             f"{path} cannot be read ({reason(error)}): delete it, and the same command tries that work again"

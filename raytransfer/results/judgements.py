@@ -8,7 +8,7 @@ from raytransfer.results.live import live_curves
 from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
-from raytransfer.scheduling import Decision, StoppingRule
+from raytransfer.scheduling.rules import Decision, StoppingRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Judgement:
     """A rule on one target of a pretraining.
 
     Attributes:
-        target: The target, `robustness/<dataset>/<mode>`.
+        target: The target, `robustness/<dataset>/<protocol>`.
         stopped: Whether the rule said STOP.
         epoch: Where it said so, else the last epoch that is recorded; None where none is.
         selected_epoch: The epoch whose checkpoint it takes.

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raytransfer.errors import InputError, reason, unknown_name
-from raytransfer.files import Place, each_of, existing, is_damage, write_whole
 from raytransfer.results.schemas import SCHEMAS
+from raytransfer.storage.files import StoragePath, atomic_write, existing, is_corruption, map_files
 
 
 class DamagedLedgerError(InputError):
@@ -30,12 +30,12 @@ def _checksum(table: pa.Table) -> bytes:
     return hashlib.sha256(repr(table.to_pylist()).encode()).hexdigest().encode()
 
 
-def _read_file(path: Place, schema: pa.Schema) -> pa.Table | str:
+def _read_file(path: StoragePath, schema: pa.Schema) -> pa.Table | str:
     """Return a file's row, or what keeps it from being the row that its name promises."""
     try:
         content = path.read_bytes()
     except OSError as error:
-        if not is_damage(error, path):
+        if not is_corruption(error, path):
             raise
         return reason(error)
     try:
@@ -55,10 +55,10 @@ class Ledger:
         root: `<storage>/results`; made when the first row is written.
     """
 
-    def __init__(self, root: Place) -> None:
+    def __init__(self, root: StoragePath) -> None:
         self.root = root
 
-    def path(self, kind: str, key: str) -> Place:
+    def path(self, kind: str, key: str) -> StoragePath:
         """Return the file of a result.
 
         Raises:
@@ -102,9 +102,9 @@ class Ledger:
         except pa.ArrowException as error:
             raise ValueError(f"row of {kind!r} does not fit its schema: {error}") from error
         whole = table.replace_schema_metadata({CHECKSUM: _checksum(table)})
-        write_whole(self.path(kind, row["key"]), lambda file: pq.write_table(whole, file))
+        atomic_write(self.path(kind, row["key"]), lambda file: pq.write_table(whole, file))
 
-    def _files(self, kind: str, keys: Iterable[str] | None) -> list[Place]:
+    def _files(self, kind: str, keys: Iterable[str] | None) -> list[StoragePath]:
         if keys is None:
             if kind not in SCHEMAS:
                 raise unknown_name("ledger kind", kind, SCHEMAS)
@@ -119,7 +119,7 @@ class Ledger:
             keys: Only these, in this order, where they are there; all, sorted by key, where None.
         """
         paths = self._files(kind, keys)
-        found = each_of(partial(_read_file, schema=SCHEMAS[kind]), paths)
+        found = map_files(partial(_read_file, schema=SCHEMAS[kind]), paths)
         tables = [table for table in found if isinstance(table, pa.Table)]  # `check` names the others
         return pa.concat_tables(tables) if tables else SCHEMAS[kind].empty_table()
 
@@ -132,7 +132,7 @@ class Ledger:
         damaged, intact = [], 0
         for kind, schema in SCHEMAS.items():
             paths = self._files(kind, None)
-            for path, found in zip(paths, each_of(partial(_read_file, schema=schema), paths), strict=True):
+            for path, found in zip(paths, map_files(partial(_read_file, schema=schema), paths), strict=True):
                 if isinstance(found, pa.Table):
                     intact += 1
                 else:

@@ -1,6 +1,6 @@
 """A pretraining in progress: its encoder's robustness on every target, epoch by epoch.
 
-A target is a dataset in a mode. Every epoch's row in the ledger names the encoder it left behind, and the
+A target is a dataset in a protocol. Every epoch's row in the ledger names the encoder it left behind, and the
 scores of that encoder are ordinary rows of kind "robustness", with every parameter choice: what was scored
 live is not scored again, and curves are read back from the ledger alone, by whatever signal.
 """
@@ -11,25 +11,25 @@ from itertools import count, product, takewhile
 from statistics import fmean
 from typing import Any
 
-from raytransfer.config import StudyConfig
 from raytransfer.errors import InputError
-from raytransfer.models import num_levels
+from raytransfer.models.registry import num_levels
 from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, ScoringUnit
+from raytransfer.study import Study
 
 METRIC = "robustness"
 STANDARD_ERROR = "_standard_error"
 
 
-def target_name(dataset: str, mode: str) -> str:
-    """Return what a target's score is called in reports: `robustness/<dataset>/<mode>`."""
-    return f"{METRIC}/{dataset}/{mode}"
+def target_name(dataset: str, protocol: str) -> str:
+    """Return what a target's score is called in reports: `robustness/<dataset>/<protocol>`."""
+    return f"{METRIC}/{dataset}/{protocol}"
 
 
-def target_names(study: StudyConfig) -> list[str]:
+def target_names(study: Study) -> list[str]:
     """Return the targets of a study."""
-    return [target_name(dataset, mode) for dataset, mode in product(study.datasets, study.modes)]
+    return [target_name(dataset, protocol) for dataset, protocol in product(study.datasets, study.protocols)]
 
 
 def target_scores(
@@ -51,14 +51,14 @@ def target_scores(
     for unit, scores in scored:
         levels = num_levels(unit.encoder) + 1
         by_choice = {(s["distance"], s["margin"], s["level"] - levels, s["pooled"]): s for s in scores}
-        for mode in unit.study.modes:
-            choice = signal.choice(unit.encoder, mode)
+        for protocol in unit.study.protocols:
+            choice = signal.choice(unit.encoder, protocol)
             if choice not in by_choice:
                 raise InputError(
                     f"{unit.encoder} is not scored by {signal}: the margin must be one of "
                     f"robustness.margins, the level one of {levels - 1}"
                 )
-            name, score = target_name(unit.dataset, mode), by_choice[choice]
+            name, score = target_name(unit.dataset, protocol), by_choice[choice]
             found[name] = score["score"]
             found[name + STANDARD_ERROR] = score["standard_error"]
     known = [v for name, v in found.items() if not name.endswith(STANDARD_ERROR) and math.isfinite(v)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raytransfer.results.units import ScoringUnit
-from raytransfer.transferability import RobustnessScore
+from raytransfer.transferability.hinge_sums import RobustnessScore
 
 LIBRARIES = (
     "raytransfer", "torch", "torchvision", "timm", "segmentation-models-pytorch", "ray", "mlflow", "optuna",

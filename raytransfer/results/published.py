@@ -31,10 +31,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from raytransfer.config import MOST_EPOCHS, MOST_SEED
-from raytransfer.data import TARGETS
+from raytransfer.data.registry import TARGETS
 from raytransfer.errors import InputError, reason, unknown_name
-from raytransfer.models import encoder_of, num_levels
+from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.settings import MOST_EPOCHS, MOST_SEED
 
 MODELS = {
     "basic U-Net": "unet",
@@ -45,7 +45,7 @@ ENCODERS = {"u-net_encoder": "unet", "resnet50": "resnet50", "swin_transformer":
 DISTANCES = {"cosine_distance": "cosine", "l2_loss": "l2", "inv_pearson_corr": "pearson"}
 SCHEMES = {"simple": "simple", "advanced": "advanced"}
 SCORED_SCHEMES = {"simple_training": "simple", "advanced_training": "advanced"}
-MODES = {"False": "full", "True": "decoder-only"}
+PROTOCOLS = {"False": "fine_tuning", "True": "frozen"}
 BOOLEANS = {"False": False, "True": True}
 DATASET_ALIASES = {"covidqu": "covid-qu-ex"}
 METRIC_COLUMNS = {
@@ -280,7 +280,7 @@ def _trials(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
             "dataset": file.names("dataset", datasets),
             "encoder": pa.array([encoder_of(model) for model in models.to_pylist()]),
             "scheme": file.names("pretraining scheme", SCHEMES),
-            "mode": file.names("freeze encoder", MODES),
+            "protocol": file.names("freeze encoder", PROTOCOLS),
             "epoch": file.required(TRIAL_EPOCH, low=0, high=MOST_EPOCHS, whole=True),
             "seed": file.required("seed", low=0, high=MOST_SEED, whole=True),
             "source_accuracy": file.numbers(SOURCE_ACCURACY, low=0, high=1),
@@ -402,7 +402,7 @@ def _check_choices(file: _Csv, scores: pa.Table) -> None:
 def _check_trials(file: _Csv, trials: pa.Table, score_file: _Csv, scores: pa.Table) -> None:
     """Raise InputError where the two files do not speak of the same checkpoints."""
     scored = _series(scores, ["dataset", "encoder", "scheme"])
-    trained = _series(trials, ["dataset", "encoder", "scheme", "mode"])
+    trained = _series(trials, ["dataset", "encoder", "scheme", "protocol"])
     for (dataset, encoder, scheme, _), epochs in trained.items():
         with_scores = scored.get((dataset, encoder, scheme), {})
         for epoch in sorted(epochs.keys() - with_scores.keys()):
@@ -411,17 +411,17 @@ def _check_trials(file: _Csv, trials: pa.Table, score_file: _Csv, scores: pa.Tab
                 near = f", those of others begin in row {min(rows)}" if rows else ""
                 says = f"{score_file.path} has no scores of this checkpoint ({epoch}){near}"
                 raise file.problem(epochs[epoch], TRIAL_EPOCH, says)
-    untrained = {(d, e, mode) for (d, e, _, mode), epochs in trained.items() if 0 in epochs}
-    modes = sorted({mode for *_, mode in trained})
-    for ((dataset, encoder, scheme), epochs), mode in product(scored.items(), modes):
-        have = trained.get((dataset, encoder, scheme, mode), {})
-        shared = {0} if (dataset, encoder, mode) in untrained else set()
+    untrained = {(d, e, protocol) for (d, e, _, protocol), epochs in trained.items() if 0 in epochs}
+    protocols = sorted({protocol for *_, protocol in trained})
+    for ((dataset, encoder, scheme), epochs), protocol in product(scored.items(), protocols):
+        have = trained.get((dataset, encoder, scheme, protocol), {})
+        shared = {0} if (dataset, encoder, protocol) in untrained else set()
         for epoch in sorted(epochs.keys() - have.keys() - shared):
             which = score_file.cells(epochs[epoch], ("dataset", "encoder", "pretraining_scheme"))
             near = f", others of it begin in row {file.row(min(have.values()))}" if have else ""
             raise InputError(
-                f"{file.path}: column {TRIAL_EPOCH!r}: no training ({mode}) of checkpoint {epoch} of {which}"
-                f", which row {score_file.row(epochs[epoch])} of {score_file.path} scores{near}"
+                f"{file.path}: column {TRIAL_EPOCH!r}: no training ({protocol}) of checkpoint {epoch} of "
+                f"{which}, which row {score_file.row(epochs[epoch])} of {score_file.path} scores{near}"
             )
 
 
@@ -438,7 +438,7 @@ def read_published(
         The scores, one row per checkpoint and parameter choice: dataset, encoder, scheme, epoch, distance,
         margin, level (1 has the highest resolution), pooled, score (1 - mean hinge, higher is better) and
         standard_error (null: not published). And the trials, one row per training: model, dataset, encoder,
-        scheme, mode, epoch, seed, source_accuracy, and the names of `raytransfer.metrics.METRICS`.
+        scheme, protocol, epoch, seed, source_accuracy, and the names of `raytransfer.metrics.METRICS`.
 
     Raises:
         InputError: A file cannot be read or is cut off, lacks a column or a checkpoint, or has a value that
@@ -458,7 +458,7 @@ def read_published(
         score_file, numbered, choice, "the same checkpoint and parameters (all columns but 'robustness')"
     )
     distinct = _distinct(trials)
-    trial = ["model", "dataset", "scheme", "mode", "epoch", "seed"]
+    trial = ["model", "dataset", "scheme", "protocol", "epoch", "seed"]
     _check_unique(trial_file, distinct, trial, "the same training and 'seed' with other results")
     _check_copies(trial_file, distinct)
     _check_hinges(score_file, numbered)

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from raytransfer.metrics import METRICS
+from raytransfer.metrics.segmentation import METRICS
 
 _SCORE = pa.struct(
     [
@@ -66,7 +66,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("model", pa.string()),
         ("dataset", pa.string()),
         ("encoder_sha256", pa.string()),
-        ("mode", pa.string()),
+        ("protocol", pa.string()),
         ("seed", pa.int64()),
         *((name, pa.float64()) for name in METRICS),
         ("history", pa.list_(pa.field("item", _EPOCH, nullable=False))),

@@ -2,16 +2,16 @@
 
 from typing import NamedTuple
 
-from raytransfer.config import POOLINGS, RobustnessConfig
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.models import num_levels
+from raytransfer.models.registry import num_levels
 from raytransfer.results.curves import Choice
-from raytransfer.scheduling import RULES, call_from_text
-from raytransfer.transferability import DISTANCES
+from raytransfer.scheduling.registry import RULES, call_from_text
+from raytransfer.transferability.distances import DISTANCES
+from raytransfer.transferability.settings import POOLINGS, RobustnessSettings
 
 
 class Signal(NamedTuple):
-    """Parameters of robustness for both modes; the defaults are the thesis's.
+    """Parameters of robustness for both protocols; the defaults are the thesis's.
 
     Attributes:
         distance: "cosine", "l2" or "pearson".
@@ -23,29 +23,29 @@ class Signal(NamedTuple):
     distance: str = "cosine"
     margin: float = 0.5
     level: int = -2
-    pooled: tuple[str, ...] = ("decoder-only",)
+    pooled: tuple[str, ...] = ("frozen",)
 
     @classmethod
-    def of_study(cls, config: RobustnessConfig) -> "Signal":
+    def of_study(cls, config: RobustnessSettings) -> "Signal":
         """Return what chooses checkpoints by a study's settings."""
         return cls(config.distance, config.margin, config.level, POOLINGS[config.pooled])
 
-    def choice(self, encoder: str, mode: str) -> Choice:
-        """Return the parameters for an encoder in a mode."""
+    def choice(self, encoder: str, protocol: str) -> Choice:
+        """Return the parameters for an encoder in a protocol."""
         level = self.level if self.level < 0 else self.level - num_levels(encoder) - 1
-        return Choice(self.distance, self.margin, level, mode in self.pooled)
+        return Choice(self.distance, self.margin, level, protocol in self.pooled)
 
     @property
     def pooling(self) -> str:
-        """Name of the modes in which representations are averaged."""
-        return next(name for name, modes in POOLINGS.items() if set(modes) == set(self.pooled))
+        """Name of the protocols in which representations are averaged."""
+        return next(name for name, protocols in POOLINGS.items() if set(protocols) == set(self.pooled))
 
     def __str__(self) -> str:
         """Return the text that `read_signal` takes."""
         return f"{self.distance}(margin={self.margin:g}, level={self.level}, pooled={self.pooling})"
 
 
-def _signal(*, margin: float = 0.5, level: int = -2, pooled: str = "decoder-only") -> Signal:
+def _signal(*, margin: float = 0.5, level: int = -2, pooled: str = "frozen") -> Signal:
     if pooled not in POOLINGS:
         raise unknown_name("pooled", pooled, POOLINGS)
     if level == 0:

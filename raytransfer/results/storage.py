@@ -9,17 +9,17 @@ from botocore.exceptions import BotoCoreError
 from upath import UPath
 
 from raytransfer.errors import InputError
-from raytransfer.files import Place, is_remote, place
-from raytransfer.models import CheckpointSeries
+from raytransfer.models.checkpoints import CheckpointSeries
 from raytransfer.results.failures import Failures
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.schemas import SCHEMAS
+from raytransfer.storage.files import StoragePath, is_remote, resolve_path
 
 _FOLDERS = ("pretraining", "ray", "results", "failed", "downstream", "search", "mlartifacts")
 """What lies in a storage path."""
 
 
-def _outer_study(root: Place) -> Path | None:
+def _outer_study(root: StoragePath) -> Path | None:
     """Return the storage path whose own folders a path goes through, None where it goes through none."""
     if not isinstance(root, Path):
         return None
@@ -39,7 +39,7 @@ class Storage:
     """
 
     def __init__(self, root: str | os.PathLike[str] | UPath, *, retry_failed: bool = False) -> None:
-        self.root = place(root)
+        self.root = resolve_path(root)
         self.ledger = Ledger(self.root / "results")
         self.failures = Failures(self.root / "failed", retry=retry_failed)
 
@@ -60,7 +60,7 @@ class Storage:
             raise InputError(
                 f"--storage-path {self.root} is a folder of the study {study}: give that, or one of its own"
             )
-        token = place(self.root, attempts=1) / f".written-{secrets.token_hex(4)}"
+        token = resolve_path(self.root, attempts=1) / f".written-{secrets.token_hex(4)}"
         try:
             if not is_remote(self.root):
                 self.root.mkdir(parents=True, exist_ok=True)
@@ -75,29 +75,29 @@ class Storage:
         folder = self.root / "pretraining" / encoder / scheme
         return CheckpointSeries(folder, encoder=encoder, scheme=scheme)
 
-    def pretraining_run(self, key: str) -> Place:
+    def pretraining_run(self, key: str) -> StoragePath:
         """Return the folder of a pretraining that is not complete: what it goes on from."""
         return self.ray / "pretraining" / key
 
-    def unsettled(self, key: str) -> CheckpointSeries:
+    def staging(self, key: str) -> CheckpointSeries:
         """Return the encoders that a pretraining in progress keeps until it is known which are chosen."""
         return CheckpointSeries(self.pretraining_run(key) / "encoders")
 
-    def apart(self, name: str) -> "Storage":
+    def namespaced(self, name: str) -> "Storage":
         """Return a storage below this one with the same ledger, for series that nobody else should see."""
         storage = Storage(self.root / name)
         storage.ledger, storage.failures = self.ledger, self.failures
         return storage
 
-    def trial_folder(self, key: str) -> Place:
+    def trial_folder(self, key: str) -> StoragePath:
         """Return the folder of a downstream trial's config, pictures and model."""
         return self.root / "downstream" / key
 
-    def trained(self, key: str) -> Place:
+    def trained(self, key: str) -> StoragePath:
         """Return the file of a downstream trial's model; kept of the best seed of each configuration."""
         return self.trial_folder(key) / "model.safetensors"
 
     @property
-    def ray(self) -> Place:
+    def ray(self) -> StoragePath:
         """Ray's own files: resume checkpoints of Train, trial logs of Tune."""
         return self.root / "ray"

@@ -1,8 +1,8 @@
 """A study is a file: `<storage>/study.json` holds the settings that everything in the storage was made with.
 
 The first command writes it, later ones read it, so that none needs `--set` again. A command may compare more
-models, datasets, schemes, modes or seeds, and the study grows by them, or only some of them. Whatever else
-recorded results depend on must be what the file says; speed, memory, places of data and the score that
+models, datasets, schemes, protocols or seeds, and the study grows by them, or only some of them. Whatever
+else recorded results depend on must be what the file says; speed, memory, places of data and the score that
 chooses may differ from command to command.
 """
 
@@ -13,13 +13,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from raytransfer.config import StudyConfig, from_dict, result_settings, to_dict
 from raytransfer.errors import InputError, reason
-from raytransfer.files import Place, place, write_json
+from raytransfer.settings import from_dict, result_settings, to_dict
+from raytransfer.storage.files import StoragePath, resolve_path, write_json
+from raytransfer.study import Study
 
 NAME = "study.json"
 FORMAT = 1
-GROWING = ("models", "datasets", "schemes", "modes", "seeds")
+GROWING = ("models", "datasets", "schemes", "protocols", "seeds")
 """What a study compares: a command may name some of them, or more."""
 
 
@@ -33,11 +34,11 @@ class StudyFile:
         study: Its settings, with the fingerprints of its data.
     """
 
-    path: Place
+    path: StoragePath
     preset: str
-    study: StudyConfig
+    study: Study
 
-    def part(self, given: StudyConfig) -> StudyConfig:
+    def part(self, given: Study) -> Study:
         """Return a command's settings with what it compares in the order of the study.
 
         The order of the schemes says under which of them the untrained epoch 0 is listed.
@@ -63,7 +64,7 @@ class StudyFile:
         }
         return replace(given, **lists)
 
-    def grown(self, given: StudyConfig) -> StudyConfig:
+    def grown(self, given: Study) -> Study:
         """Return the study with what a command adds to it."""
         lists: dict[str, Any] = {
             name: _union(getattr(self.study, name), getattr(given, name)) for name in GROWING
@@ -77,13 +78,13 @@ class StudyFile:
         )
 
 
-def read_study(root: Place) -> StudyFile | None:
+def read_study(root: StoragePath) -> StudyFile | None:
     """Return the study of a storage path, None where it has none yet.
 
     Raises:
         InputError: The file is damaged, or the storage path cannot be read.
     """
-    path = place(root, attempts=1) / NAME
+    path = resolve_path(root, attempts=1) / NAME
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -97,7 +98,7 @@ def read_study(root: Place) -> StudyFile | None:
             raise InputError(
                 f"{path} has format {values['format']!r}, not {FORMAT}: another version wrote it"
             )
-        study = from_dict(StudyConfig, values["settings"])
+        study = from_dict(Study, values["settings"])
         return StudyFile(path=path, preset=str(values["preset"]), study=study)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -108,7 +109,7 @@ def read_study(root: Place) -> StudyFile | None:
         ) from error
 
 
-def write_study(root: Place, preset: str, study: StudyConfig) -> None:
+def write_study(root: StoragePath, preset: str, study: Study) -> None:
     """Write the study of a storage path.
 
     Args:

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from raytransfer.config import KEPT_BY_REFERENCE_RECIPES, PretrainingConfig, StudyConfig, digest, to_dict
-from raytransfer.data import target_identity
-from raytransfer.models import encoder_of, num_levels
-from raytransfer.training.recipes import reference_recipe
+from raytransfer.data.registry import target_identity
+from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.pretraining.recipes import reference_recipe
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.settings import digest, to_dict
+from raytransfer.study import KEPT_BY_REFERENCE_RECIPES, Study
 
 Encoders = Mapping[tuple[str, str], Mapping[int, str]]
 """(encoder, scheme) -> pretraining epoch -> SHA-256 of the weights."""
@@ -32,12 +34,12 @@ class PretrainingUnit:
     """
 
     kind: ClassVar[str] = "pretraining"
-    study: StudyConfig
+    study: Study
     encoder: str
     scheme: str
 
     @property
-    def recipe(self) -> PretrainingConfig:
+    def recipe(self) -> PretrainingSettings:
         """The recipe of this encoder and scheme."""
         given = self.study.pretraining
         if not self.study.reference_recipes:
@@ -104,7 +106,7 @@ class ScoringUnit:
     """
 
     kind: ClassVar[str] = "robustness"
-    study: StudyConfig
+    study: Study
     encoder: str
     scheme: str
     epoch: int
@@ -158,19 +160,19 @@ class Configuration:
         dataset: Target dataset.
         scheme: Pretraining scheme of its encoder.
         epoch: Epochs of pretraining of its encoder.
-        mode: "full" or "decoder-only".
+        protocol: "fine_tuning" or "frozen".
     """
 
     model: str
     dataset: str
     scheme: str
     epoch: int
-    mode: str
+    protocol: str
 
     @property
     def name(self) -> str:
         """What people call the configuration."""
-        return f"{self.model} {self.dataset} {self.scheme} epoch {self.epoch} {self.mode}"
+        return f"{self.model} {self.dataset} {self.scheme} epoch {self.epoch} {self.protocol}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +187,7 @@ class DownstreamUnit:
     """
 
     kind: ClassVar[str] = "downstream"
-    study: StudyConfig
+    study: Study
     configuration: Configuration
     encoder_sha256: str
     seed: int
@@ -221,7 +223,7 @@ class DownstreamUnit:
     def key(self) -> str:
         """Ledger key."""
         c = self.configuration
-        what = (c.model, c.dataset, c.scheme, f"epoch-{c.epoch:04d}", c.mode, f"seed-{self.seed}")
+        what = (c.model, c.dataset, c.scheme, f"epoch-{c.epoch:04d}", c.protocol, f"seed-{self.seed}")
         return _key(*what, digest(self.settings))
 
 
@@ -229,7 +231,7 @@ def _key(*parts: str) -> str:
     return "-".join(parts).replace("/", "+")
 
 
-def pretraining_units(study: StudyConfig) -> list[PretrainingUnit]:
+def pretraining_units(study: Study) -> list[PretrainingUnit]:
     """Return the pretrainings a study needs, one per encoder and scheme."""
     encoders = dict.fromkeys(encoder_of(model) for model in study.models)
     return [
@@ -239,7 +241,7 @@ def pretraining_units(study: StudyConfig) -> list[PretrainingUnit]:
     ]
 
 
-def scoring_units(study: StudyConfig, encoders: Encoders) -> list[ScoringUnit]:
+def scoring_units(study: Study, encoders: Encoders) -> list[ScoringUnit]:
     """Return the scorings a study needs: every checkpoint of every series on every dataset."""
     return [
         ScoringUnit(
@@ -251,8 +253,8 @@ def scoring_units(study: StudyConfig, encoders: Encoders) -> list[ScoringUnit]:
     ]
 
 
-def configurations(study: StudyConfig) -> Iterator[Configuration]:
-    """Yield what a study compares: model x dataset x checkpoint x mode.
+def configurations(study: Study) -> Iterator[Configuration]:
+    """Yield what a study compares: model x dataset x checkpoint x protocol.
 
     Epoch 0, the untrained encoder, is trained under the first scheme only and serves all.
     """
@@ -262,26 +264,26 @@ def configurations(study: StudyConfig) -> Iterator[Configuration]:
             for scheme in study.schemes:
                 for epoch in epochs[encoder_of(model), scheme]:
                     if epoch > 0 or scheme == study.schemes[0]:
-                        for mode in study.modes:
+                        for protocol in study.protocols:
                             yield Configuration(
-                                model=model, dataset=dataset, scheme=scheme, epoch=epoch, mode=mode
+                                model=model, dataset=dataset, scheme=scheme, epoch=epoch, protocol=protocol
                             )
 
 
-def expected_series(study: StudyConfig) -> dict[tuple[str, str, str, str], tuple[int, ...]]:
-    """Return what a whole study would show: (model, dataset, scheme, mode) -> epochs of pretraining."""
+def expected_series(study: Study) -> dict[tuple[str, str, str, str], tuple[int, ...]]:
+    """Return what a whole study would show: (model, dataset, scheme, protocol) -> epochs of pretraining."""
     epochs = {(unit.encoder, unit.scheme): unit.recipe.series for unit in pretraining_units(study)}
     return {
-        (model, dataset, scheme, mode): epochs[encoder_of(model), scheme]
+        (model, dataset, scheme, protocol): epochs[encoder_of(model), scheme]
         for model in study.models
         for dataset in study.datasets
         for scheme in study.schemes
-        for mode in study.modes
+        for protocol in study.protocols
     }
 
 
 def downstream_units(
-    study: StudyConfig, wanted: Iterable[Configuration], encoders: Encoders
+    study: Study, wanted: Iterable[Configuration], encoders: Encoders
 ) -> list[DownstreamUnit]:
     """Return the trials of those configurations whose checkpoint is there, one per seed."""
     return [

@@ -9,11 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, SignificantFall, StoppingRule
-from raytransfer.scheduling.settled import Settled
+from raytransfer.scheduling.plateau import Plateau
+from raytransfer.scheduling.rules import (
+    BestOfAll,
+    FirstPeak,
+    FixedBudget,
+    SignificantFall,
+    StoppingRule,
+)
 
 RULES: dict[str, type[StoppingRule]] = {
-    rule.name: rule for rule in (BestOfAll, FirstPeak, FixedBudget, Settled, SignificantFall)
+    rule.name: rule for rule in (BestOfAll, FirstPeak, FixedBudget, Plateau, SignificantFall)
 }
 
 

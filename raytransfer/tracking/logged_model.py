@@ -11,7 +11,7 @@ from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from raytransfer.models import load_trained
+from raytransfer.models.trained import load_trained
 
 MODEL_NAME = "model"
 

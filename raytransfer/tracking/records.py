@@ -6,12 +6,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from raytransfer.config import digest, to_dict
-from raytransfer.metrics import METRICS
-from raytransfer.results import DownstreamUnit, Judgement, PretrainingUnit, ScoringUnit, Signal, Storage
+from raytransfer.evaluation.learning_curves import draw_learning_curves
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.results.judgements import Judgement
+from raytransfer.results.signals import Signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
+from raytransfer.runtime.gpu_metrics import SYSTEM
+from raytransfer.settings import digest, to_dict
 from raytransfer.tracking.runs import RunRecord
-from raytransfer.training.gpu_metrics import SYSTEM
-from raytransfer.training.learning_curves import draw_learning_curves
 
 PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from raytransfer.files import Place
+from raytransfer.storage.files import StoragePath
 
 KINDS = ("pretraining", "robustness", "downstream", "early-stopping")
 """Each is one MLflow experiment, `raytransfer-<kind>`."""
 
-FILTERS = ("encoder", "scheme", "epoch", "dataset", "mode", "seed", "model")
+FILTERS = ("encoder", "scheme", "epoch", "dataset", "protocol", "seed", "model")
 """Params by which people filter; they are tags too."""
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -41,9 +41,9 @@ class RunRecord:
     epochs: Mapping[int, Mapping[str, float]]
     summary: Mapping[str, float] = field(default_factory=dict)
     documents: Mapping[str, Mapping[str, Any]]
-    artifacts: Mapping[Place, str] = field(default_factory=dict)
+    artifacts: Mapping[StoragePath, str] = field(default_factory=dict)
     pictures: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    model: Place | None = None
+    model: StoragePath | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,10 +28,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 
-from raytransfer.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
 from raytransfer.errors import InputError, reason
-from raytransfer.files import Place, local_copy
-from raytransfer.results import git_sha, library_versions
+from raytransfer.results.provenance import git_sha, library_versions
+from raytransfer.storage.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
+from raytransfer.storage.files import StoragePath, local_copy
 from raytransfer.tracking.liveness import is_gone, signs_of_life
 from raytransfer.tracking.logged_model import log_model
 from raytransfer.tracking.runs import FILTERS, KINDS, RunRecord, Status, Update
@@ -103,7 +103,7 @@ class RunStore:
         InputError: Nobody answers at `uri`, its file is something else, or an experiment was deleted there.
     """
 
-    def __init__(self, uri: str, *, artifact_root: Place, own: bool = False) -> None:
+    def __init__(self, uri: str, *, artifact_root: StoragePath, own: bool = False) -> None:
         self.uri = uri
         self.is_server = urlsplit(uri).scheme in ("http", "https")
         self._runs: dict[tuple[str, str], _Run] = {}
@@ -135,7 +135,7 @@ class RunStore:
         said = f"--tracking-uri {self.uri} does not answer as an MLflow server or store ({problem})"
         return InputError(without_passwords(said))
 
-    def _experiment(self, kind: str, artifact_root: Place | None) -> str:
+    def _experiment(self, kind: str, artifact_root: StoragePath | None) -> str:
         name = f"raytransfer-{kind}"
         found = self._client.get_experiment_by_name(name)
         if found is None:

@@ -18,9 +18,9 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from raytransfer.databases import sqlite_url, without_passwords
 from raytransfer.errors import InputError, reason
-from raytransfer.files import Place
+from raytransfer.storage.databases import sqlite_url, without_passwords
+from raytransfer.storage.files import StoragePath
 from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import RunRecord, Status, Update
@@ -54,7 +54,7 @@ def _countdown() -> Iterator[Callable[[int], None]]:
             bar.close()
 
 
-def store_uri(given: str | None, root: Place) -> str:
+def store_uri(given: str | None, root: StoragePath) -> str:
     """Return where a command's runs go.
 
     Args:
@@ -89,7 +89,7 @@ class Tracker:
         InputError: Nobody answers at `uri`, its file is something else, or an experiment was deleted there.
     """
 
-    def __init__(self, uri: str, *, artifact_root: Place, own: bool = False) -> None:
+    def __init__(self, uri: str, *, artifact_root: StoragePath, own: bool = False) -> None:
         self.uri = uri
         self._store = RunStore(uri, artifact_root=artifact_root, own=own)
         self._times: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
@@ -140,7 +140,7 @@ class Tracker:
         """Bring a unit's run up to date and end it as stopped, saying why; as `fail`."""
         self._hand_over(record, "KILLED", reason)
 
-    def attach(self, kind: str, artifacts: Mapping[Place, str]) -> None:
+    def attach(self, kind: str, artifacts: Mapping[StoragePath, str]) -> None:
         """Log files to the command's own run in an experiment.
 
         Args:

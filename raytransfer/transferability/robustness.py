@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from raytransfer.config import MARGINS
 from raytransfer.errors import InputError, unknown_name
 from raytransfer.transferability.distances import DISTANCES, neighbour_products, pair_products
 from raytransfer.transferability.hinge_sums import HingeSums, RobustnessScore
 from raytransfer.transferability.jitter import ColorJitter
+from raytransfer.transferability.settings import MARGINS
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """What an encoder may compute in; the 16-bit ones by torch's autocast."""

@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 
 from raytransfer.cli.checks import check_recipe, check_signal, training_images
-from raytransfer.config import SourceConfig, StudyConfig, with_overrides
-from raytransfer.data.photographs import load_photographs
+from raytransfer.data.settings import SourceSettings
+from raytransfer.data.sources.photographs import load_photographs
 from raytransfer.errors import InputError
-from raytransfer.results import pretraining_units, read_signal
+from raytransfer.results.signals import read_signal
+from raytransfer.results.units import pretraining_units
+from raytransfer.settings import with_overrides
+from raytransfer.study import Study
 
 
 @pytest.fixture
@@ -23,12 +26,12 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_photographs_are_counted_without_reading_them() -> None:
-    source = SourceConfig(train_per_class=3, val_per_class=1)
+    source = SourceSettings(train_per_class=3, val_per_class=1)
     assert training_images(source, enough=1) == len(load_photographs(source).train) == 60
 
 
 def test_a_tree_is_counted_as_far_as_it_matters(tree: Path) -> None:
-    source = SourceConfig(name="imagenet", root=str(tree))
+    source = SourceSettings(name="imagenet", root=str(tree))
     assert training_images(source, enough=100) == 7
     assert 2 <= training_images(source, enough=2) < 7
 
@@ -60,7 +63,7 @@ def test_a_tree_is_counted_as_far_as_it_matters(tree: Path) -> None:
     ],
 )
 def test_batches_that_cannot_be_filled_are_named(tree: Path, overrides: list, message: str | None) -> None:
-    study = with_overrides(StudyConfig(), [text.replace("TREE", str(tree)) for text in overrides])
+    study = with_overrides(Study(), [text.replace("TREE", str(tree)) for text in overrides])
     unit = pretraining_units(study)[0]
     if message is None:
         check_recipe(unit)
@@ -77,19 +80,19 @@ def test_batches_that_cannot_be_filled_are_named(tree: Path, overrides: list, me
         ("cosine(level=4)", None),
         (
             "l2(margin=0.3)",
-            "nothing is scored by l2(margin=0.3, level=-2, pooled=decoder-only): the margin must",
+            "nothing is scored by l2(margin=0.3, level=-2, pooled=frozen): the margin must",
         ),
         (
             "cosine(level=5)",
-            "swin-micro is not scored by cosine(margin=0.5, level=5, pooled=decoder-only): it ha",
+            "swin-micro is not scored by cosine(margin=0.5, level=5, pooled=frozen): it ha",
         ),
         ("cosine(level=-6)", "unet-micro is not scored by cosine(margin=0.5, level=-6"),
     ],
 )
 def test_scores_that_nobody_computes_are_named(signal: str, message: str | None) -> None:
     if message is None:
-        check_signal(read_signal(signal), StudyConfig())
+        check_signal(read_signal(signal), Study())
         return
     with pytest.raises(InputError) as raised:
-        check_signal(read_signal(signal), StudyConfig())
+        check_signal(read_signal(signal), Study())
     assert message in str(raised.value)

@@ -5,22 +5,22 @@ from unittest.mock import Mock
 
 import pytest
 
-from raytransfer.cli import Session
-from raytransfer.config import StudyConfig
+from raytransfer.cli.session import Session
 from raytransfer.errors import WorkFailedError
-from raytransfer.results import Storage
+from raytransfer.results.storage import Storage
+from raytransfer.study import Study
 
 REASON = "ValueError: {'a': 1} and {} are no numbers"
 
 
 def _finish(storage: Storage, kind: str) -> int:
-    session = Session(study=StudyConfig(), storage=storage, tracker=Mock(), options=Namespace())
+    session = Session(study=Study(), storage=storage, tracker=Mock(), options=Namespace())
     return session.finish([SimpleNamespace(kind=kind, key="key")])
 
 
 def test_a_reason_is_said_as_it_is(tmp_path: Path, capsys) -> None:
     storage = Storage(tmp_path)
-    storage.failures.mark("downstream", "key", "unet on acdc", REASON, details="all of it")
+    storage.failures.record("downstream", "key", "unet on acdc", REASON, details="all of it")
     assert _finish(storage, "downstream") == 1
     assert f"failed: unet on acdc: {REASON} ({tmp_path}/failed/downstream/key.txt)" in capsys.readouterr().err
 
@@ -28,7 +28,7 @@ def test_a_reason_is_said_as_it_is(tmp_path: Path, capsys) -> None:
 @pytest.mark.parametrize(("kind", "work"), [("pretraining", "pretraining"), ("robustness", "scoring")])
 def test_what_others_need_is_an_error(tmp_path: Path, kind: str, work: str) -> None:
     storage = Storage(tmp_path)
-    storage.failures.mark(kind, "key", "unet", REASON, details="all of it")
+    storage.failures.record(kind, "key", "unet", REASON, details="all of it")
     with pytest.raises(WorkFailedError) as raised:
         _finish(storage, kind)
     assert str(raised.value).startswith(f"{work} unet failed: {REASON} (")

@@ -12,8 +12,8 @@ from pathlib import Path
 from mlflow import MlflowClient
 from scripts import Done, begin
 
-from raytransfer.models import CheckpointSeries
-from raytransfer.results import Ledger
+from raytransfer.models.checkpoints import CheckpointSeries
+from raytransfer.results.ledger import Ledger
 
 SMALL = ("--set", "models=unet-micro", "--set", "source.train_per_class=32")
 EPOCHS = 8

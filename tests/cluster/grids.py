@@ -11,7 +11,7 @@ from hosts import wait_until
 from launcher import Cluster
 from mlflow import MlflowClient
 
-from raytransfer.results import Ledger
+from raytransfer.results.ledger import Ledger
 
 TRIALS = 18
 

@@ -9,10 +9,13 @@ from dataclasses import replace
 
 import ray
 
-from raytransfer.config import DownstreamConfig, StudyConfig, TargetConfig
+from raytransfer.data.settings import TargetSettings
+from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.ray_tune.grid import train_grid
-from raytransfer.results import Storage, configurations, downstream_units
-from raytransfer.tracking import Tracker
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import configurations, downstream_units
+from raytransfer.study import Study
+from raytransfer.tracking.tracker import Tracker
 
 LEFT = 3.0e9
 """Bytes that Ray's memory monitor is told to let this grid take, beside what is taken already."""
@@ -27,19 +30,19 @@ def _memory_threshold() -> float:
 
 def main(root: str, *, retry: bool) -> None:
     storage = Storage(root, retry_failed=retry)
-    study = StudyConfig(
+    study = Study(
         models=("unet-micro",),
-        modes=("full",),
+        protocols=("fine_tuning",),
         seeds=(0,),
-        target=TargetConfig(image_size=256, slice_step=4),
-        downstream=DownstreamConfig(epochs=1, batch_size=2),
+        target=TargetSettings(image_size=256, slice_step=4),
+        downstream=DownstreamSettings(epochs=1, batch_size=2),
     )
     encoders = {("unet-micro", "simple"): storage.series("unet-micro", "simple").fingerprints()}
     study = replace(
         study, pretraining=replace(study.pretraining, series=tuple(encoders["unet-micro", "simple"]))
     )
     small, large, last = downstream_units(study, configurations(study), encoders)
-    large = replace(large, study=replace(study, downstream=DownstreamConfig(epochs=1, batch_size=1000)))
+    large = replace(large, study=replace(study, downstream=DownstreamSettings(epochs=1, batch_size=1000)))
     with Tracker(f"sqlite:///{root}/mlflow.db", artifact_root=storage.root / "mlartifacts") as tracker:
         if not retry:
             os.environ["RAY_memory_usage_threshold"] = f"{_memory_threshold():.4f}"  # noqa: SIM112

@@ -11,8 +11,8 @@ from commands import SMALL, Command, dices, run, shown, undisturbed, weights
 from figures import record
 from moto.server import ThreadedMotoServer
 
-from raytransfer.files import Place, place
-from raytransfer.results import Ledger
+from raytransfer.results.ledger import Ledger
+from raytransfer.storage.files import StoragePath, resolve_path
 
 pytestmark = pytest.mark.faults
 
@@ -53,14 +53,14 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         store.leave()
 
 
-def _trials(storage: Place) -> dict[str, str]:
+def _trials(storage: StoragePath) -> dict[str, str]:
     """Key -> when it was finished."""
     rows = Ledger(storage / "results").read("downstream").to_pylist()
     return {row["key"]: str(row["finished_at"]) for row in rows}
 
 
 def test_a_grid_in_an_object_store_survives(store: Store, tmp_path) -> None:
-    storage = place("s3://studies/small")
+    storage = resolve_path("s3://studies/small")
     options = (*SMALL, "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db")
     command = Command("grid", storage, *options)
     command.wait_for(lambda: len(_trials(storage)) >= 2)

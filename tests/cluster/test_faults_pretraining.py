@@ -12,7 +12,7 @@ from figures import record
 from nodes import OPEN, nodes
 
 from raytransfer.ray_train.epochs import read_state
-from raytransfer.results import Ledger
+from raytransfer.results.ledger import Ledger
 
 pytestmark = pytest.mark.faults
 

@@ -14,7 +14,7 @@ from figures import record
 from nodes import OPEN, nodes
 from scripts import PROJECT
 
-from raytransfer.data.prepared import prepare
+from raytransfer.data.targets.prepared import prepare
 
 pytestmark = pytest.mark.faults
 

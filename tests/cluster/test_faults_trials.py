@@ -13,7 +13,7 @@ from figures import record
 from mlflow import MlflowClient
 from scripts import PROJECT
 
-from raytransfer.results import Ledger
+from raytransfer.results.ledger import Ledger
 
 pytestmark = pytest.mark.faults
 
@@ -55,7 +55,7 @@ def test_a_trial_that_runs_out_of_memory_is_marked_and_retried(tmp_path: Path) -
     said = _memory_grid(tmp_path)
     ((key, mark),) = _marks(tmp_path, "downstream").items()
     assert said.startswith(f"{key} OutOfMemoryError: its node ran out of memory; resources.memory_per_trial")
-    assert mark["name"] == "unet-micro mni152 simple epoch 2 full seed 0"
+    assert mark["name"] == "unet-micro mni152 simple epoch 2 fine_tuning seed 0"
     assert mark["reason"] in said
     ended = {key: status for key, (status, _) in shown(tmp_path, "downstream", "test/dice").items()}
     assert (len(ended), ended[key]) == (3, "FAILED")
@@ -73,7 +73,7 @@ def test_a_trial_that_runs_out_of_memory_is_marked_and_retried(tmp_path: Path) -
 def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> None:
     """A rate at which every training diverges; of three, one is made to be missing and not failed."""
     copy_encoders(tmp_path)
-    options = (*SMALL, "--set", "modes=full", "--set", "downstream.learning_rate=1e30")
+    options = (*SMALL, "--set", "protocols=fine_tuning", "--set", "downstream.learning_rate=1e30")
     done = run("grid", tmp_path, *options)
     assert done.code == 1
     assert done.err.count("failed: unet-micro mni152 simple epoch ") == 3

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from independent_resizing import nearest, resize
 
-from raytransfer.data.cases import BadDataError
-from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.data.targets.cases import BadDataError
+from raytransfer.data.targets.prepared import load_prepared, prepare
 from raytransfer.errors import InputError
 
 SIZE = 32

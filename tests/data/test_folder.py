@@ -10,9 +10,9 @@ import pytest
 from independent_resizing import nearest, resize
 from PIL import Image
 
-from raytransfer.data.cases import BadDataError
-from raytransfer.data.pictures import read_label_mask
-from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.data.formats.pictures import read_label_mask
+from raytransfer.data.targets.cases import BadDataError
+from raytransfer.data.targets.prepared import load_prepared, prepare
 from raytransfer.errors import InputError
 
 SIZE = 32
@@ -203,7 +203,9 @@ def test_smoothed_masks_are_no_labels(tmp_path: Path) -> None:
 def test_masks_of_few_bits_keep_their_labels(tmp_path: Path, bits: int, labels: list[int]) -> None:
     """Pillow stretches these values over 0 .. 255."""
     path = tmp_path / "mask.png"
-    row = sum(label << bits * (3 - place) for place, label in enumerate(labels)).to_bytes(bits // 2, "big")
+    row = sum(label << bits * (3 - position) for position, label in enumerate(labels)).to_bytes(
+        bits // 2, "big"
+    )
     header = struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
     path.write_bytes(

@@ -8,8 +8,8 @@ from pathlib import Path
 import generated_trees as trees
 import pytest
 
-from raytransfer.data.cases import BadDataError
-from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.data.targets.cases import BadDataError
+from raytransfer.data.targets.prepared import load_prepared, prepare
 from raytransfer.errors import InputError
 
 SIZE = 32

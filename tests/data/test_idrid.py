@@ -7,8 +7,8 @@ import pytest
 from independent_resizing import nearest, resize
 from PIL import Image
 
-from raytransfer.data.cases import BadDataError
-from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.data.targets.cases import BadDataError
+from raytransfer.data.targets.prepared import load_prepared, prepare
 
 SIZE = 32
 ROWS, COLUMNS = 5 * SIZE, 10 * SIZE

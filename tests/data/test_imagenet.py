@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.config import PretrainingConfig, SourceConfig
-from raytransfer.data import load_source, source_problem
+from raytransfer.data.registry import load_source, source_problem
+from raytransfer.data.settings import SourceSettings
 from raytransfer.errors import InputError
-from raytransfer.training.pretraining import Pretraining
+from raytransfer.pretraining.loop import Pretraining
+from raytransfer.pretraining.settings import PretrainingSettings
 
 COLOURS = {"n01440764": (200, 40, 40), "n02105855": (40, 200, 40), "n03445777": (40, 40, 200)}
 COUNTS = {"train": 8, "val": 2}
 
 
-def _source(root: Path) -> SourceConfig:
-    return SourceConfig(name="imagenet", root=str(root), image_size=64)
+def _source(root: Path) -> SourceSettings:
+    return SourceSettings(name="imagenet", root=str(root), image_size=64)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_the_tree_is_listed_and_read(tree: Path) -> None:
 
 
 def test_the_tree_is_trained_on(tree: Path) -> None:
-    recipe = PretrainingConfig(
+    recipe = PretrainingSettings(
         epochs=3, series=(0, 3), warmup_epochs=0, batch_size=12, num_workers=1, learning_rate=0.01
     )
     histories = []
@@ -142,6 +143,6 @@ def test_what_is_wrong_with_a_tree_is_named(tree: Path, damage, message: str) ->
 
 def test_a_missing_root_is_found_before_work_starts() -> None:
     message = "source.root must be the folder that holds train/ and val/"
-    assert message in (source_problem(SourceConfig(name="imagenet")) or "")
+    assert message in (source_problem(SourceSettings(name="imagenet")) or "")
     with pytest.raises(InputError, match=re.escape(message)):
-        load_source(SourceConfig(name="imagenet"))
+        load_source(SourceSettings(name="imagenet"))

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from nilearn import datasets
 
-from raytransfer.config import TargetConfig
-from raytransfer.data import load_target
-from raytransfer.data.mni152 import GAP, TEST_BLOCK, TRAIN_BLOCK, split_of
+from raytransfer.data.registry import load_target
+from raytransfer.data.settings import TargetSettings
+from raytransfer.data.targets.mni152 import GAP, TEST_BLOCK, TRAIN_BLOCK, split_of
 from raytransfer.errors import InputError
 
 
 def test_slices_have_the_promised_form() -> None:
-    data = load_target("mni152", TargetConfig())
+    data = load_target("mni152", TargetSettings())
     assert data.class_names == ("background", "grey matter", "white matter")
     for split in (data.train, data.test):
         images, masks = split.images, split.masks
@@ -34,7 +34,7 @@ def test_train_and_test_blocks_are_apart_by_the_gap() -> None:
 def test_labels_at_full_resolution_are_the_templates_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the template's own 233 px nothing is averaged, so the labels must be its argmax."""
     monkeypatch.setattr("raytransfer.config._require_image_size", lambda name, pixels: None)
-    data = load_target("mni152", TargetConfig(image_size=233, slice_step=10))
+    data = load_target("mni152", TargetSettings(image_size=233, slice_step=10))
     grey, white = (
         np.asarray(load(resolution=1).dataobj, dtype=np.float64)
         for load in (datasets.load_mni152_gm_template, datasets.load_mni152_wm_template)
@@ -48,4 +48,4 @@ def test_labels_at_full_resolution_are_the_templates_own(monkeypatch: pytest.Mon
 
 def test_an_unknown_target_is_named() -> None:
     with pytest.raises(InputError, match="unknown target dataset 'mni': did you mean 'mni152'"):
-        load_target("mni", TargetConfig())
+        load_target("mni", TargetSettings())

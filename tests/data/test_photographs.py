@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from raytransfer.config import SourceConfig
-from raytransfer.data import load_source
-from raytransfer.data.photographs import regions
+from raytransfer.data.registry import load_source
+from raytransfer.data.settings import SourceSettings
+from raytransfer.data.sources.photographs import regions
 from raytransfer.errors import InputError
 
 
 def test_photographs_have_the_promised_form() -> None:
-    data = load_source(SourceConfig(train_per_class=5, val_per_class=3))
+    data = load_source(SourceSettings(train_per_class=5, val_per_class=3))
     assert len(data.class_names) == len(set(data.class_names)) == 20
     assert data.train.images.shape == (100, 64, 64, 3)
     assert data.val.images.shape == (60, 64, 64, 3)
@@ -20,7 +20,7 @@ def test_photographs_have_the_promised_form() -> None:
 
 def test_crops_are_a_function_of_the_seed() -> None:
     first, second, other = (
-        load_source(SourceConfig(train_per_class=2, val_per_class=1, seed=seed)) for seed in (0, 0, 1)
+        load_source(SourceSettings(train_per_class=2, val_per_class=1, seed=seed)) for seed in (0, 0, 1)
     )
     assert np.array_equal(first.train.images, second.train.images)
     assert np.array_equal(first.val.images, second.val.images)
@@ -38,4 +38,4 @@ def test_training_and_validation_regions_share_no_pixel(shape: tuple[int, int]) 
 
 def test_an_unknown_source_is_named() -> None:
     with pytest.raises(InputError, match="unknown source dataset 'photos': did you mean 'photographs'"):
-        load_source(SourceConfig(name="photos"))
+        load_source(SourceSettings(name="photos"))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.data.cases import BadDataError, BadFileError
-from raytransfer.data.picture_values import number
-from raytransfer.data.pictures import read_colour, read_values
-from raytransfer.data.prepared import load_prepared, prepare
+from raytransfer.data.formats.picture_values import number
+from raytransfer.data.formats.pictures import read_colour, read_values
+from raytransfer.data.targets.cases import BadDataError, BadFileError
+from raytransfer.data.targets.prepared import load_prepared, prepare
 from raytransfer.errors import InputError
 
 SIZE = 32

@@ -7,15 +7,22 @@ import generated_trees
 import numpy as np
 import pytest
 
-from raytransfer.config import DownstreamConfig, SourceConfig, TargetConfig
-from raytransfer.data import load_target, resolve_data, target_identity, target_problem, training_size
-from raytransfer.data.prepared import prepare
+from raytransfer.data.registry import (
+    load_target,
+    resolve_data,
+    target_identity,
+    target_problem,
+    training_size,
+)
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.data.targets.prepared import prepare
 from raytransfer.errors import InputError
-from raytransfer.metrics import METRICS
-from raytransfer.models import create_encoder
-from raytransfer.training.downstream import DownstreamTraining
-from raytransfer.training.seeding import seeded
-from raytransfer.transferability import score_encoder
+from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.evaluation.training import DownstreamTraining
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.models.registry import create_encoder
+from raytransfer.runtime.seeding import seeded
+from raytransfer.transferability.robustness import score_encoder
 
 TREES: dict[str, Callable[[Path], Path]] = {
     "acdc": generated_trees.acdc,
@@ -28,7 +35,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
 
 @pytest.mark.parametrize("name", TREES)
 def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
-    target = TargetConfig(data_root=str(tmp_path / "data"))
+    target = TargetSettings(data_root=str(tmp_path / "data"))
     assert "experiments/prepare.py" in (target_problem(name, target) or "")
     source = TREES[name](tmp_path / "source")
     prepare(name, source, tmp_path / "data" / name, image_size=32)
@@ -37,14 +44,14 @@ def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
     assert training_size(name, target) == (len(data.train), 32)
     with pytest.raises(InputError, match="has no fingerprint"):
         target_identity(name, target)
-    _, resolved = resolve_data(SourceConfig(), [name], target)
+    _, resolved = resolve_data(SourceSettings(), [name], target)
     assert list(target_identity(name, resolved)) == ["fingerprint"]
     with seeded(0):
         encoder = create_encoder("unet-micro")
     scores = score_encoder(encoder, data.train_images, distances=("cosine",), margins=(0.5,), levels=(-2,))
     assert 0 < scores[0].score < 1
     trial = DownstreamTraining(
-        "unet-micro", encoder, DownstreamConfig(epochs=1, batch_size=4), data, frozen=False, seed=0
+        "unet-micro", encoder, DownstreamSettings(epochs=1, batch_size=4), data, frozen=False, seed=0
     )
     assert 0 < trial.train_epoch()["train/loss"] < 1
     metrics = trial.evaluate()

@@ -9,10 +9,10 @@ import generated_trees as trees
 import numpy as np
 import pytest
 
-from raytransfer.data import TARGETS
-from raytransfer.data.cases import BadDataError
-from raytransfer.data.naming import study_name
-from raytransfer.data.prepared import PREPARERS, fingerprint, load_prepared, prepare
+from raytransfer.data.registry import TARGETS
+from raytransfer.data.targets.cases import BadDataError
+from raytransfer.data.targets.naming import study_name
+from raytransfer.data.targets.prepared import PREPARERS, fingerprint, load_prepared, prepare
 from raytransfer.errors import InputError
 
 SIZE = 32

@@ -6,8 +6,8 @@ import generated_trees as trees
 import numpy as np
 from PIL import Image
 
-from raytransfer.data.prepared import fingerprint, load_prepared, prepare
-from raytransfer.data.preview import draw_preview
+from raytransfer.data.targets.prepared import fingerprint, load_prepared, prepare
+from raytransfer.data.targets.preview import draw_preview
 
 SIZE = 32
 

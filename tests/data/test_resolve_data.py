@@ -12,11 +12,17 @@ import generated_trees
 import numpy as np
 import pytest
 
-from raytransfer.config import SourceConfig, StudyConfig, TargetConfig
-from raytransfer.data import load_source, resolve_data, unseen_data
-from raytransfer.data.prepared import fingerprint, prepare
+from raytransfer.data.registry import load_source, resolve_data, unseen_data
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.data.targets.prepared import fingerprint, prepare
 from raytransfer.errors import InputError
-from raytransfer.results import configurations, downstream_units, pretraining_units, scoring_units
+from raytransfer.results.units import (
+    configurations,
+    downstream_units,
+    pretraining_units,
+    scoring_units,
+)
+from raytransfer.study import Study
 
 SHA256 = "a" * 64
 
@@ -31,24 +37,24 @@ def _tree(root: Path) -> Path:
 
 
 @pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyConfig:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     """A study of one's own data, all of it named by relative paths."""
     prepare("folder", generated_trees.folder(tmp_path / "mine"), tmp_path / "data/polyps", image_size=32)
     _tree(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    return StudyConfig(
+    return Study(
         datasets=("mni152", "polyps"),
-        source=SourceConfig(name="imagenet", root="photos"),
-        target=TargetConfig(data_root="data"),
+        source=SourceSettings(name="imagenet", root="photos"),
+        target=TargetSettings(data_root="data"),
     )
 
 
-def _resolved(study: StudyConfig) -> StudyConfig:
+def _resolved(study: Study) -> Study:
     source, target = resolve_data(study.source, study.datasets, study.target)
     return replace(study, source=source, target=target)
 
 
-def _units(study: StudyConfig) -> list:
+def _units(study: Study) -> list:
     encoders = {(unit.encoder, unit.scheme): {5: SHA256} for unit in pretraining_units(study)}
     return [
         *pretraining_units(study),
@@ -57,7 +63,7 @@ def _units(study: StudyConfig) -> list:
     ]
 
 
-def test_paths_are_absolute_and_fingerprints_known(study: StudyConfig, tmp_path: Path) -> None:
+def test_paths_are_absolute_and_fingerprints_known(study: Study, tmp_path: Path) -> None:
     found = _resolved(study)
     assert found.source.root == str(tmp_path / "photos")
     assert found.target.data_root == str(tmp_path / "data")
@@ -67,7 +73,7 @@ def test_paths_are_absolute_and_fingerprints_known(study: StudyConfig, tmp_path:
     assert os.path.isabs(load_source(study.source).train.path(0))
 
 
-def test_a_key_is_the_same_in_an_empty_directory_without_the_data(study: StudyConfig, tmp_path: Path) -> None:
+def test_a_key_is_the_same_in_an_empty_directory_without_the_data(study: Study, tmp_path: Path) -> None:
     """What a worker has: the unit, and nothing else."""
     units = _units(_resolved(study))
     (tmp_path / "units.pickle").write_bytes(pickle.dumps(units))
@@ -85,9 +91,7 @@ def test_a_key_is_the_same_in_an_empty_directory_without_the_data(study: StudyCo
     assert found.stdout.split() == [unit.key for unit in units]
 
 
-def test_where_data_lie_changes_no_key_and_other_data_change_theirs(
-    study: StudyConfig, tmp_path: Path
-) -> None:
+def test_where_data_lie_changes_no_key_and_other_data_change_theirs(study: Study, tmp_path: Path) -> None:
     before = [unit.key for unit in _units(_resolved(study))]
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     (tmp_path / "photos").rename(tmp_path / "pictures")
@@ -112,7 +116,7 @@ def test_where_data_lie_changes_no_key_and_other_data_change_theirs(
         lambda root: (root / "photos/train/cat/0.png").rename(root / "photos/train/dog/x.png"),
     ],
 )
-def test_another_tree_than_the_studys_is_refused(study: StudyConfig, tmp_path: Path, change) -> None:
+def test_another_tree_than_the_studys_is_refused(study: Study, tmp_path: Path, change) -> None:
     found = _resolved(study)
     change(tmp_path)
     with pytest.raises(
@@ -121,7 +125,7 @@ def test_another_tree_than_the_studys_is_refused(study: StudyConfig, tmp_path: P
         _resolved(found)
 
 
-def test_another_target_than_the_studys_is_refused(study: StudyConfig, tmp_path: Path) -> None:
+def test_another_target_than_the_studys_is_refused(study: Study, tmp_path: Path) -> None:
     found = _resolved(study)
     other = generated_trees.folder(tmp_path / "other", names="vwxyz")
     shutil.rmtree(tmp_path / "data/polyps")
@@ -130,14 +134,14 @@ def test_another_target_than_the_studys_is_refused(study: StudyConfig, tmp_path:
         _resolved(found)
 
 
-def test_what_is_gone_keeps_its_fingerprint(study: StudyConfig, tmp_path: Path) -> None:
+def test_what_is_gone_keeps_its_fingerprint(study: Study, tmp_path: Path) -> None:
     found = _resolved(study)
     shutil.rmtree(tmp_path / "data")
     shutil.rmtree(tmp_path / "photos")
     assert _resolved(found) == found
 
 
-def test_a_machine_says_what_it_does_not_see(study: StudyConfig, tmp_path: Path) -> None:
+def test_a_machine_says_what_it_does_not_see(study: Study, tmp_path: Path) -> None:
     found = _resolved(study)
 
     def unseen() -> list[str]:

@@ -7,9 +7,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from raytransfer.data import volumes
-from raytransfer.data.cases import BadFileError
-from raytransfer.data.volumes import other_space, read_nifti, slices_of
+from raytransfer.data.formats import volumes
+from raytransfer.data.formats.volumes import other_space, read_nifti, slices_of
+from raytransfer.data.targets.cases import BadFileError
 
 SHAPE = (6, 7, 4)
 AFFINE = np.array([[-1.4, 0, 0, 90], [0, 1.4, 0.1, -20], [0, -0.1, 8, 15], [0, 0, 0, 1]])

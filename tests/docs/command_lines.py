@@ -36,7 +36,7 @@ class CommandLine:
     """
 
     text: str
-    place: str
+    resolve_path: str
     output: str = ""
 
 

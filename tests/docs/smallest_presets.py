@@ -7,34 +7,32 @@ relative to where he works: so every command is tried on them.
 from collections.abc import Callable
 from dataclasses import replace
 
-from raytransfer.config import (
-    DownstreamConfig,
-    PretrainingConfig,
-    ResourcesConfig,
-    SourceConfig,
-    StudyConfig,
-    TargetConfig,
-)
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.study import ResourcesSettings, Study
 
 
-def demo() -> StudyConfig:
-    """One encoder, two epochs, one mode, one seed, and a process at a time."""
-    return StudyConfig(
+def demo() -> Study:
+    """One encoder, two epochs, one protocol, one seed, and a process at a time."""
+    return Study(
         models=("unet-micro",),
         datasets=("scans",),
-        modes=("decoder-only",),
+        protocols=("frozen",),
         seeds=(0,),
-        source=SourceConfig(name="imagenet", root="data/imagenet"),
-        target=TargetConfig(slice_step=10),
-        pretraining=PretrainingConfig(epochs=2, series=(0, 2), batch_size=12, warmup_epochs=1, num_workers=1),
-        downstream=DownstreamConfig(epochs=1),
-        resources=ResourcesConfig(cpus_per_trial=2),
+        source=SourceSettings(name="imagenet", root="data/imagenet"),
+        target=TargetSettings(slice_step=10),
+        pretraining=PretrainingSettings(
+            epochs=2, series=(0, 2), batch_size=12, warmup_epochs=1, num_workers=1
+        ),
+        downstream=DownstreamSettings(epochs=1),
+        resources=ResourcesSettings(cpus_per_trial=2),
     )
 
 
-def thesis() -> StudyConfig:
+def thesis() -> Study:
     """The same with the thesis's data sets, most of which nobody has."""
     return replace(demo(), datasets=("acdc", "covid-qu-ex", "idrid"))
 
 
-PRESETS: dict[str, Callable[[], StudyConfig]] = {"demo": demo, "smoke": demo, "thesis": thesis}
+PRESETS: dict[str, Callable[[], Study]] = {"demo": demo, "smoke": demo, "thesis": thesis}

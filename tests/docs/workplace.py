@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from scripts import Done
 
-from raytransfer.models import create_encoder
 from raytransfer.models.public_weights import reference_key
+from raytransfer.models.registry import create_encoder
 
 LIBRARIES = (
     "raytransfer.cli",

@@ -11,8 +11,9 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from raytransfer.models import load_trained
-from raytransfer.results import Ledger, Storage
+from raytransfer.models.trained import load_trained
+from raytransfer.results.ledger import Ledger
+from raytransfer.results.storage import Storage
 
 pytestmark = pytest.mark.cluster
 
@@ -24,7 +25,7 @@ RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
 def test_the_chain_ends_in_time_with_an_answer(smoke) -> None:
     storage, done = smoke
     assert done.seconds < 240, "84 s on a quiet machine, 178 s on one of half its speed"
-    for part in ("unet-micro", "resnet-unet-micro", "decoder-only", "epoch 8", "random init.", "robustness"):
+    for part in ("unet-micro", "resnet-unet-micro", "frozen", "epoch 8", "random init.", "robustness"):
         assert part in done.out
     assert f"mlflow ui --backend-store-uri sqlite:///{storage}/mlflow.db" in done.out
     assert "workflowType=machine_learning" in done.out
@@ -43,7 +44,7 @@ def test_the_ledger_has_everything_once(smoke) -> None:
     ledger.check()
     assert {kind: ledger.read(kind).num_rows for kind in COUNTS} == COUNTS
     trials = ledger.read("downstream").to_pylist()
-    assert len({(t["model"], t["epoch"], t["mode"], t["seed"]) for t in trials}) == 12
+    assert len({(t["model"], t["epoch"], t["protocol"], t["seed"]) for t in trials}) == 12
     for trial in trials:
         assert 0 <= trial["jaccard"] <= trial["dice"] < 1
         assert [epoch["epoch"] for epoch in trial["history"]] == [1, 2]
@@ -87,7 +88,9 @@ def test_mlflow_has_one_run_for_each(smoke, runs) -> None:
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
     for run in runs(storage, "downstream"):
         row = trials[run.data.tags["raytransfer.key"]]
-        expected = {name: str(row[name]) for name in ("model", "encoder", "scheme", "epoch", "mode", "seed")}
+        expected = {
+            name: str(row[name]) for name in ("model", "encoder", "scheme", "epoch", "protocol", "seed")
+        }
         assert {name: run.data.params[name] for name in expected} == expected
         assert run.data.params["dataset"] == "mni152"
         assert run.data.metrics["test/dice"] == row["dice"]
@@ -107,7 +110,7 @@ def test_the_best_model_of_each_configuration_can_be_used(
     """With one seed, every trial is the best of its configuration. No pickle is read."""
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     storage, _ = smoke
-    run = next(run for run in runs(storage, "downstream") if run.data.params["mode"] == "full")
+    run = next(run for run in runs(storage, "downstream") if run.data.params["protocol"] == "fine_tuning")
     uri = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{storage}/mlflow.db")
     try:

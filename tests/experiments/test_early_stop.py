@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from raytransfer.config import with_overrides
-from raytransfer.data import load_target
-from raytransfer.models import load_encoder
+from raytransfer.data.registry import load_target
+from raytransfer.models.checkpoints import load_encoder
 from raytransfer.ray_train.pretraining import is_trainable, series_problem
-from raytransfer.results import PretrainingUnit, Storage, judge, live_curves, pretraining_units
-from raytransfer.scheduling import replay, rule_factory
-from raytransfer.transferability import score_encoder
+from raytransfer.results.judgements import judge
+from raytransfer.results.live import live_curves
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit, pretraining_units
+from raytransfer.scheduling.registry import rule_factory
+from raytransfer.scheduling.replay import replay
+from raytransfer.settings import with_overrides
+from raytransfer.transferability.robustness import score_encoder
 
 pytestmark = pytest.mark.cluster
 
@@ -99,7 +103,7 @@ def test_it_is_no_finished_pretraining(undisturbed, runs, unit: PretrainingUnit)
         f"first-peak(patience=1, min_delta=0.0, grace_period=1) at epoch {last} chose"
         in (found.data.tags["raytransfer.stopped"])
     )
-    steps = [m.step for m in client.get_metric_history(found.info.run_id, "robustness/mni152/full")]
+    steps = [m.step for m in client.get_metric_history(found.info.run_id, "robustness/mni152/fine_tuning")]
     assert steps[: last + 1] == list(range(last + 1))
     (said,) = runs(storage.root, "early-stopping")
     assert said.info.status == "FINISHED"

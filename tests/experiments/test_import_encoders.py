@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from raytransfer.config import StudyConfig
-from raytransfer.models import create_encoder
 from raytransfer.models.public_weights import reference_key
+from raytransfer.models.registry import create_encoder
 from raytransfer.ray_train.pretraining import is_imported, pretrain, series_problem
-from raytransfer.results import Storage, configurations, downstream_units, pretraining_units
-from raytransfer.tracking import Tracker
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import configurations, downstream_units, pretraining_units
+from raytransfer.study import Study
+from raytransfer.tracking.tracker import Tracker
 
 
 def test_imported_series_are_used_and_never_trained_on(
@@ -33,7 +34,7 @@ def test_imported_series_are_used_and_never_trained_on(
     arguments = ["--storage-path", str(storage.root), *map(str, files)]
     assert import_encoders.main(arguments) == 0
     assert capsys.readouterr().out.count(" -> ") == 2
-    study: StudyConfig = replace(
+    study: Study = replace(
         PRESETS["thesis"](), models=("swin-unet",), schemes=("simple",), datasets=("mni152",)
     )
     (unit,) = pretraining_units(study)

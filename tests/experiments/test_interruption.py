@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from raytransfer.models import CheckpointSeries
-from raytransfer.results import Ledger
+from raytransfer.models.checkpoints import CheckpointSeries
+from raytransfer.results.ledger import Ledger
 
 pytestmark = pytest.mark.cluster
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from raytransfer.config import StudyConfig
-from raytransfer.results import configurations, pretraining_units
+from raytransfer.results.units import configurations, pretraining_units
+from raytransfer.study import Study
 
 
 def test_the_thesis_study_has_342_configurations_and_1710_trials(project: Path, monkeypatch, capsys) -> None:
@@ -11,7 +11,7 @@ def test_the_thesis_study_has_342_configurations_and_1710_trials(project: Path, 
     import grid
     from presets import PRESETS
 
-    study: StudyConfig = PRESETS["thesis"]()
+    study: Study = PRESETS["thesis"]()
     wanted = list(configurations(study))
     assert len(wanted) == len(set(wanted)) == 342
     assert {(u.encoder, u.scheme) for u in pretraining_units(study)} == {

@@ -8,9 +8,10 @@ from pathlib import Path
 import generated_trees as trees
 import pytest
 
-from raytransfer.config import StudyConfig, with_overrides
-from raytransfer.data import load_target
-from raytransfer.data.prepared import load_prepared
+from raytransfer.data.registry import load_target
+from raytransfer.data.targets.prepared import load_prepared
+from raytransfer.settings import with_overrides
+from raytransfer.study import Study
 
 
 def prepare(project: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -86,7 +87,7 @@ def test_ones_own_folder_is_prepared_shown_and_can_be_gone_on_with(
     command = shlex.split(lines[5].removeprefix("next: "))
     assert command[:2] == ["python", "../raytransfer/experiments/grid.py"]
     settings = [value for option, value in pairwise(command) if option == "--set"]
-    study = with_overrides(StudyConfig(), settings)
+    study = with_overrides(Study(), settings)
     assert study.datasets == ("polyps",)
     loaded = load_target("polyps", study.target)
     assert len(loaded.train) == len(data.train)

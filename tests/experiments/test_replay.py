@@ -55,7 +55,7 @@ def test_published_tables_give_the_published_numbers(replay, shared: Path, tmp_p
         ("first-peak(patience=1)", 0.9622, 0.8208, 22.3),
         ("first-peak(patience=2)", 0.9654, 0.8208, 115.0),
         ("best-of-all", 0.9941, 0.9756, 300),
-        ("settled on l2(margin=1, level=-4, pooled=never)", 0.9943, 0.9798, 76.7),
+        ("plateau on l2(margin=1, level=-4, pooled=never)", 0.9943, 0.9798, 76.7),
     ):
         row = rows[rule]
         assert float(row["mean_tis"]) == pytest.approx(mean, abs=5e-5)
@@ -78,7 +78,7 @@ def test_rules_and_the_score_can_be_chosen(replay, shared: Path, tmp_path: Path)
         "--set", "robustness.level=-1",
     ) == 0  # fmt: skip
     rows = table(tmp_path)
-    thesis = "first-peak(patience=2) on cosine(margin=0.5, level=-2, pooled=decoder-only)"
+    thesis = "first-peak(patience=2) on cosine(margin=0.5, level=-2, pooled=frozen)"
     assert [rule for rule in rows if "fixed" not in rule] == ["first-peak(patience=2)", "asha", thesis]
     assert float(rows["first-peak(patience=2)"]["mean_epochs"]) != pytest.approx(115.0)
     assert float(rows[thesis]["mean_epochs"]) == pytest.approx(115.0)
@@ -98,12 +98,12 @@ def test_rules_and_the_score_can_be_chosen(replay, shared: Path, tmp_path: Path)
         (["--workers", "2.5"], "argument --workers: must be a whole number from 1 to 1024, got '2.5'"),
         (["--output", ""], "argument --output: needs a value, got ''"),
         (["--published", ""], "argument --published: needs a value, got ''"),
-        (["--rule", "settled on l2(margin=0.3)"], "no scores l2(margin=0.3, level=-2, pooled=decoder-only)"),
+        (["--rule", "plateau on l2(margin=0.3)"], "no scores l2(margin=0.3, level=-2, pooled=frozen)"),
         (
             ["--rule", "fixed-budget(epochs=301)"],
             "epochs of fixed-budget must be at most 300, where a training",
         ),
-        (["--rule", "settled on l2(pooled=sometimes)"], "unknown pooled 'sometimes'"),
+        (["--rule", "plateau on l2(pooled=sometimes)"], "unknown pooled 'sometimes'"),
     ],
 )
 def test_what_is_wrong_is_one_line(replay, shared: Path, capsys, arguments: list, message: str) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from raytransfer.config import StudyConfig
 from raytransfer.errors import InputError
-from raytransfer.results import Storage
+from raytransfer.results.storage import Storage
+from raytransfer.study import Study
 
 
 def test_a_study_in_an_object_store_needs_a_database_elsewhere(
@@ -71,7 +71,7 @@ def test_a_damaged_database_of_optuna_is_one_line(
     content = torn if content is None else content
     database.write_bytes(content)
     with pytest.raises(InputError) as raised:
-        search.check(StudyConfig(), Storage(tmp_path), options)
+        search.check(Study(), Storage(tmp_path), options)
     assert str(raised.value) == (
         f"Optuna's database {database} cannot be used ({why}): if it is damaged, move it away, and the "
         "search begins anew"
@@ -92,17 +92,17 @@ def test_a_damaged_database_of_optuna_is_one_line(
         (
             "early_stop",
             "--rule=first-peak on l2(margin=0.3)",
-            "nothing is scored by l2(margin=0.3, level=-2, pooled=decoder-only): the margin must be one of "
+            "nothing is scored by l2(margin=0.3, level=-2, pooled=frozen): the margin must be one of "
             "robustness.margins=[0.0, 0.25, 0.5, 0.75, 1.0]",
         ),
         (
             "early_stop",
             "--rule=first-peak on cosine(level=6)",
-            "is not scored by cosine(margin=0.5, level=6, pooled=decoder-only): it has levels 1 to 5",
+            "is not scored by cosine(margin=0.5, level=6, pooled=frozen): it has levels 1 to 5",
         ),
         (
             "early_stop",
-            "--rule=settled --set robustness.margins=[0.5]",
+            "--rule=plateau --set robustness.margins=[0.5]",
             "nothing is scored by l2(margin=1, le",
         ),
         ("search", "--stop=fixed-budget(epochs=9)", "epochs of fixed-budget must be at most 8"),
@@ -113,8 +113,8 @@ def test_a_damaged_database_of_optuna_is_one_line(
         ),
         (
             "search",
-            "--stop=settled",
-            "--stop settled was made for l2(margin=1, level=-4, pooled=never), a sea",
+            "--stop=plateau",
+            "--stop plateau was made for l2(margin=1, level=-4, pooled=never), a sea",
         ),
         (
             "search",

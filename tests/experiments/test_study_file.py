@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.config import StudyConfig, with_overrides
 from raytransfer.results.study_file import read_study, write_study
+from raytransfer.settings import with_overrides
+from raytransfer.study import Study
 
 pytestmark = pytest.mark.cluster
 
@@ -52,8 +53,8 @@ def test_another_study_is_refused_with_the_difference(smoke, script, tmp_path: P
 
 def test_the_plan_counts_what_is_done(smoke, script, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     storage, _ = smoke
-    monkeypatch.setattr("raytransfer.training.cost.seconds_per_image", lambda *_, **__: 36.0)
-    monkeypatch.setattr("raytransfer.training.cost.pretraining_seconds_per_image", lambda *_, **__: 0.1)
+    monkeypatch.setattr("raytransfer.cost.seconds_per_image", lambda *_, **__: 36.0)
+    monkeypatch.setattr("raytransfer.cost.pretraining_seconds_per_image", lambda *_, **__: 0.1)
     assert script("grid", "--storage-path", str(storage), "--set", "seeds=[0,1]", "--dry-run") == 0
     out = capsys.readouterr().out
     assert "12 configurations x 2 seeds = 24 trials" in out
@@ -68,7 +69,7 @@ def test_the_plan_counts_what_is_done(smoke, script, monkeypatch: pytest.MonkeyP
 
 def test_a_storage_of_nothing_of_the_study_says_so(script, tmp_path: Path, capsys) -> None:
     (tmp_path / "results").mkdir()
-    write_study(tmp_path, "demo", StudyConfig())
+    write_study(tmp_path, "demo", Study())
     assert script("report", "--storage-path", str(tmp_path), "--output", str(tmp_path / "report")) == 2
     line = capsys.readouterr().err.splitlines()[-1]
     assert f"nothing is recorded of this study under {tmp_path}: python experiments/grid.py" in line

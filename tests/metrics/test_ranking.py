@@ -2,7 +2,12 @@ import math
 
 import pytest
 
-from raytransfer.metrics import pearson, spearman, transferability_indicator_score, weighted_kendall
+from raytransfer.metrics.ranking import (
+    pearson,
+    spearman,
+    transferability_indicator_score,
+    weighted_kendall,
+)
 
 
 def test_tis_is_what_the_choice_costs() -> None:

@@ -21,8 +21,7 @@ from sklearn.metrics import (
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from raytransfer.metrics import SegmentationMetrics
-from raytransfer.metrics.segmentation import METRICS
+from raytransfer.metrics.segmentation import METRICS, SegmentationMetrics
 
 
 def _computed(probabilities: Tensor, masks: Tensor, *, batch: int = 8) -> dict[str, float]:

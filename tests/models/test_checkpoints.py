@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from raytransfer.models import (
+from raytransfer.models.checkpoints import (
     CheckpointSeries,
     CorruptCheckpointError,
     ReplacedCheckpointError,
-    create_encoder,
     load_encoder,
     save_encoder,
 )
+from raytransfer.models.registry import create_encoder
 
 
 def _series(folder: Path) -> CheckpointSeries:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from raytransfer.errors import InputError
-from raytransfer.models import CheckpointSeries, create_encoder, import_public_encoder, load_encoder
-from raytransfer.models.public_weights import parse_public_name, reference_key
+from raytransfer.models.checkpoints import CheckpointSeries, load_encoder
+from raytransfer.models.public_weights import import_public_encoder, parse_public_name, reference_key
+from raytransfer.models.registry import create_encoder
 
 FIXTURES = {"unet": "unet_encoder", "resnet50": "resnet50_encoder", "swin": "swin_encoder"}
 NAME = "{}_simple_pretraining_checkpoint_epoch_20.pt"

@@ -3,8 +3,8 @@ import segmentation_models_pytorch as smp
 import torch
 
 from raytransfer.errors import InputError
-from raytransfer.models import create_encoder, create_segmentation_model, encoder_of
-from raytransfer.training.seeding import seeded
+from raytransfer.models.registry import create_encoder, create_segmentation_model, encoder_of
+from raytransfer.runtime.seeding import seeded
 
 ENCODERS = ("timm/resnet18", "unet-micro", "swin-micro")  # strides from 2, 1 and 4
 

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from raytransfer.errors import InputError
-from raytransfer.models import create_encoder, create_segmentation_model, load_encoder, save_encoder
+from raytransfer.models.checkpoints import load_encoder, save_encoder
+from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.models.stochastic_depth import StochasticDepth, linear_rates
-from raytransfer.training.seeding import seeded
+from raytransfer.runtime.seeding import seeded
 
 
 def test_stochastic_depth_drops_whole_branches_without_rescaling() -> None:

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from raytransfer.models import CorruptCheckpointError, create_segmentation_model, load_trained, save_trained
+from raytransfer.models.checkpoints import CorruptCheckpointError
+from raytransfer.models.registry import create_segmentation_model
+from raytransfer.models.trained import load_trained, save_trained
 
 
 @pytest.mark.parametrize("name", ["unet-micro", "swin-unet-micro"])

@@ -8,35 +8,33 @@ from statistics import fmean
 
 import pytest
 
-from raytransfer.config import PretrainingConfig, SourceConfig, StudyConfig, TargetConfig
-from raytransfer.data import ClassificationData, SegmentationData
+from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.data.sources.images import ClassificationData
 from raytransfer.errors import InputError
-from raytransfer.models import load_encoder
+from raytransfer.models.checkpoints import load_encoder
+from raytransfer.pretraining.loop import Pretraining
+from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.ray_train.epochs import read_state, train_unit
-from raytransfer.results import (
-    PretrainingUnit,
-    Signal,
-    Storage,
-    judge,
-    live_curves,
-    read_signal,
-    scored_epochs,
-    target_names,
-    target_scores,
-)
-from raytransfer.scheduling import FirstPeak, replay
-from raytransfer.training.pretraining import Pretraining
-from raytransfer.transferability import score_encoder
+from raytransfer.results.judgements import judge
+from raytransfer.results.live import live_curves, scored_epochs, target_names, target_scores
+from raytransfer.results.signals import Signal, read_signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit
+from raytransfer.scheduling.replay import replay
+from raytransfer.scheduling.rules import FirstPeak
+from raytransfer.study import Study
+from raytransfer.transferability.robustness import score_encoder
 
-STUDY = StudyConfig(
+STUDY = Study(
     models=("resnet-unet-micro",),
-    source=SourceConfig(train_per_class=4, val_per_class=2),
-    target=TargetConfig(slice_step=10),
-    pretraining=PretrainingConfig(epochs=3, series=(0, 3), warmup_epochs=1, batch_size=20, num_workers=1),
+    source=SourceSettings(train_per_class=4, val_per_class=2),
+    target=TargetSettings(slice_step=10),
+    pretraining=PretrainingSettings(epochs=3, series=(0, 3), warmup_epochs=1, batch_size=20, num_workers=1),
 )
 UNIT = PretrainingUnit(study=STUDY, encoder="resnet-micro", scheme="simple")
 SIGNAL = Signal()
-FULL, FROZEN = "robustness/mni152/full", "robustness/mni152/decoder-only"
+FULL, FROZEN = "robustness/mni152/fine_tuning", "robustness/mni152/frozen"
 
 
 class Killed(Exception):
@@ -79,12 +77,12 @@ def test_every_epoch_is_scored_as_score_encoder_does(
     reports, whole: Storage, target: SegmentationData
 ) -> None:
     assert [report["epoch"] for report in reports] == [0, 1, 2, 3]
-    series, unsettled = whole.series("resnet-micro", "simple"), whole.unsettled(UNIT.key)
-    assert (series.epochs(), unsettled.epochs()) == ([0, 3], [1, 2])
+    series, staging = whole.series("resnet-micro", "simple"), whole.staging(UNIT.key)
+    assert (series.epochs(), staging.epochs()) == ([0, 3], [1, 2])
     scored = scored_epochs(UNIT, whole, SIGNAL)
     for report in reports:
         epoch = report["epoch"]
-        encoder, meta = load_encoder((series if epoch in (0, 3) else unsettled).path(epoch))
+        encoder, meta = load_encoder((series if epoch in (0, 3) else staging).path(epoch))
         (scoring,) = UNIT.scorings(epoch, meta["encoder_sha256"])
         alone = scoring.chosen_scores([vars(s) for s in score_encoder(encoder, target.train_images)])
         for name, pooled in ((FULL, False), (FROZEN, True)):

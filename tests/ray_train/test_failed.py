@@ -22,11 +22,18 @@ from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from torch._utils import ExceptionWrapper
 
 from raytransfer.errors import InputError, WorkFailedError
-from raytransfer.models import CorruptCheckpointError, ReplacedCheckpointError
-from raytransfer.ray_train.failed import Cause, Failed, FailureWatch, GivenUpError, failed_by, failed_training
+from raytransfer.models.checkpoints import CorruptCheckpointError, ReplacedCheckpointError
+from raytransfer.ray_train.failed import (
+    Cause,
+    Failed,
+    FailureWatch,
+    GivenUpError,
+    failed_by,
+    failed_training,
+)
 from raytransfer.ray_train.pretraining import _UnlessGivenUp
-from raytransfer.results import Storage
-from raytransfer.training.devices import UnusableGpuError
+from raytransfer.results.storage import Storage
+from raytransfer.runtime.devices import UnusableGpuError
 
 NO_FILE = FileNotFoundError(errno.ENOENT, "No such file or directory", "/data/a.png")
 NO_MODULE = ModuleNotFoundError("No module named 'timm'")
@@ -89,7 +96,7 @@ def _in_task(error: Exception) -> RayTaskError:
 def test_what_an_error_says_of_its_cause(error: BaseException, cause: Cause, reason: str) -> None:
     failed = failed_by(error)
     assert failed.cause is cause
-    assert failed.lasting is (cause is Cause.OWN)
+    assert failed.permanent is (cause is Cause.OWN)
     assert reason in failed.reason
     assert "\n" not in failed.reason
     assert type(error).__name__ in failed.details

@@ -7,12 +7,13 @@ import pytest
 import ray
 import torch
 
-from raytransfer.config import StudyConfig
 from raytransfer.ray_train.epochs import STATE
-from raytransfer.ray_train.resuming import SNAPSHOT, mend
-from raytransfer.results import PretrainingUnit, Storage
+from raytransfer.ray_train.resuming import SNAPSHOT, drop_corrupt_checkpoints
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import PretrainingUnit
+from raytransfer.study import Study
 
-UNIT = PretrainingUnit(study=StudyConfig(), encoder="unet-micro", scheme="simple")
+UNIT = PretrainingUnit(study=Study(), encoder="unet-micro", scheme="simple")
 
 
 @pytest.fixture
@@ -43,25 +44,25 @@ def _tear(storage: Storage, *epochs: int) -> None:
 
 def test_what_is_whole_is_left_alone(storage: Storage, tmp_path: Path) -> None:
     before = _there(storage)
-    assert mend(UNIT, storage) == []
+    assert drop_corrupt_checkpoints(UNIT, storage) == []
     assert _there(storage) == before
-    assert mend(UNIT, Storage(tmp_path / "new")) == []
+    assert drop_corrupt_checkpoints(UNIT, Storage(tmp_path / "new")) == []
 
 
 @pytest.mark.parametrize(
-    ("torn", "left", "goes_on"), [((5,), 1, "epoch 4"), ((4,), 1, "epoch 5"), ((4, 5), 0, "the start")]
+    ("torn", "left", "resumes_at"), [((5,), 1, "epoch 4"), ((4,), 1, "epoch 5"), ((4, 5), 0, "the start")]
 )
-def test_a_torn_checkpoint_is_deleted_and_said(storage: Storage, torn, left, goes_on) -> None:
+def test_a_torn_checkpoint_is_deleted_and_said(storage: Storage, torn, left, resumes_at) -> None:
     _tear(storage, *torn)
-    lines = mend(UNIT, storage)
+    lines = drop_corrupt_checkpoints(UNIT, storage)
     assert len(lines) == len(torn)
     for line in lines:
         assert line.startswith("resume checkpoint ")
         assert " is damaged (" in line
-        assert line.endswith(f"): unet-micro simple goes on from {goes_on}")
+        assert line.endswith(f"): unet-micro simple goes on from {resumes_at}")
     there = _there(storage)
     assert len(there) == left, "and the list that names them"
-    assert mend(UNIT, storage) == []
+    assert drop_corrupt_checkpoints(UNIT, storage) == []
 
 
 @pytest.mark.parametrize(
@@ -69,11 +70,11 @@ def test_a_torn_checkpoint_is_deleted_and_said(storage: Storage, torn, left, goe
 )
 def test_a_list_that_ray_could_not_go_on_with_is_deleted(storage: Storage, content: bytes) -> None:
     (storage.pretraining_run(UNIT.key) / SNAPSHOT).write_bytes(content)
-    assert mend(UNIT, storage) == []
+    assert drop_corrupt_checkpoints(UNIT, storage) == []
     assert len(_there(storage)) == 2
 
 
 def test_a_checkpoint_that_was_being_written_is_deleted(storage: Storage) -> None:
     (storage.pretraining_run(UNIT.key) / "checkpoint_2026-11-20_13-08-16.000001").mkdir()
-    assert mend(UNIT, storage) == []
+    assert drop_corrupt_checkpoints(UNIT, storage) == []
     assert len(_there(storage)) == 3

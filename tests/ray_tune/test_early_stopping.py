@@ -14,19 +14,12 @@ from hypothesis import strategies as st
 from ray import cloudpickle
 
 from raytransfer.errors import InputError
-from raytransfer.ray_tune.early_stopping import RobustnessScheduler, RobustnessStopper
+from raytransfer.ray_tune.early_stopping import RobustnessStopper, StoppingRuleScheduler
 from raytransfer.ray_tune.replay import SchedulerJudge
-from raytransfer.scheduling import (
-    BestOfAll,
-    FirstPeak,
-    FixedBudget,
-    RecordedPretraining,
-    RuleJudge,
-    SignificantFall,
-    replay,
-    rule_factory,
-    simulate,
-)
+from raytransfer.scheduling.registry import rule_factory
+from raytransfer.scheduling.replay import replay
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, SignificantFall
+from raytransfer.scheduling.simulation import RecordedPretraining, RuleJudge, simulate
 
 NAN = math.nan
 
@@ -46,7 +39,7 @@ def reports(*scores: float | dict, start: int = 0) -> list[dict]:
     ]
 
 
-def stopped_at(scheduler: RobustnessScheduler, results: list[dict], judged=None) -> int | None:
+def stopped_at(scheduler: StoppingRuleScheduler, results: list[dict], judged=None) -> int | None:
     judged = judged or trial()
     scheduler.on_trial_add(None, judged)
     for result in results:
@@ -113,7 +106,7 @@ def several(*pairs: tuple) -> list[dict]:
     ],
 )
 def test_histories(rule, results: list[dict], stop: int | None, selected: dict) -> None:
-    scheduler, stopper = RobustnessScheduler(rule), RobustnessStopper(rule)
+    scheduler, stopper = StoppingRuleScheduler(rule), RobustnessStopper(rule)
     assert stopped_at(scheduler, results) == stop
     assert scheduler.selected_epochs("t1") == selected
     at = [result.get("epoch") for result in results if stopper("t1", result)]
@@ -125,31 +118,31 @@ def test_histories(rule, results: list[dict], stop: int | None, selected: dict) 
 def test_standard_errors_go_with_their_target() -> None:
     results = [
         {
-            "epoch": e, "robustness/a/full": s, "robustness/a/full_standard_error": 0.1,
-            "robustness/b/full": s, "robustness/b/full_standard_error": 0.01,
+            "epoch": e, "robustness/a/fine_tuning": s, "robustness/a/full_standard_error": 0.1,
+            "robustness/b/fine_tuning": s, "robustness/b/full_standard_error": 0.01,
         }
         for e, s in enumerate([0.0, 0.9, 0.7, 0.6], 0)
     ]  # fmt: skip
-    scheduler = RobustnessScheduler(SignificantFall(z=2))
+    scheduler = StoppingRuleScheduler(SignificantFall(z=2))
     # b falls by 20 of its standard errors at once, a by more than two of its own only at 0.6
     assert stopped_at(scheduler, results[:3]) is None
     assert stopped_at(scheduler, results) == 3
     with pytest.raises(InputError, match="needs the standard error"):
-        stopped_at(RobustnessScheduler(SignificantFall), reports(0.1, 0.2))
+        stopped_at(StoppingRuleScheduler(SignificantFall), reports(0.1, 0.2))
 
 
 def test_lower_can_be_better_and_names_can_be_others() -> None:
-    scheduler = RobustnessScheduler(FirstPeak, time_attr="step", metric="hinge", mode="min")
+    scheduler = StoppingRuleScheduler(FirstPeak, time_attr="step", metric="hinge", mode="min")
     results = [{"epoch": s, "step": s, "hinge": h} for s, h in enumerate([0.1, 0.9, 0.3, 0.4])]
     assert stopped_at(scheduler, results) == 3
     assert scheduler.selected_epochs("t1") == {"hinge": 2}
     with pytest.raises(InputError, match="mode must be 'max' or 'min', got 'best'"):
-        RobustnessScheduler(FirstPeak, mode="best")
+        StoppingRuleScheduler(FirstPeak, mode="best")
 
 
 def test_trials_and_prototypes_do_not_meet() -> None:
     rule = FirstPeak(patience=2)
-    scheduler = RobustnessScheduler(rule)
+    scheduler = StoppingRuleScheduler(rule)
     assert stopped_at(scheduler, reports(0, 0.5, 0.4, 0.3), trial(name="one")) == 3
     assert stopped_at(scheduler, reports(0, 0.1, 0.2), trial(name="two")) is None
     assert rule.selected_epoch is None
@@ -157,7 +150,7 @@ def test_trials_and_prototypes_do_not_meet() -> None:
 
 
 def test_it_leaves_starting_trials_to_first_in_first_out() -> None:
-    scheduler = RobustnessScheduler(FirstPeak)
+    scheduler = StoppingRuleScheduler(FirstPeak)
     first, second = (SimpleNamespace(trial_id=name, status="PENDING") for name in "ab")
     controller = SimpleNamespace(get_trials=lambda: [first, second])
     assert scheduler.choose_trial_to_run(controller) is first
@@ -184,7 +177,7 @@ def test_driven_by_the_simulation_it_decides_as_its_rules(curves: list, text: st
         for i, curve in enumerate(curves)
     ]
     rules = simulate(recorded, RuleJudge(recorded, make), workers=2)
-    tune = simulate(recorded, SchedulerJudge(recorded, RobustnessScheduler(make)), workers=2)
+    tune = simulate(recorded, SchedulerJudge(recorded, StoppingRuleScheduler(make)), workers=2)
     assert [o.stopped_epoch for o in tune.outcomes] == [o.stopped_epoch for o in rules.outcomes]
     assert tune.makespan == rules.makespan
 
@@ -208,7 +201,7 @@ def test_killed_anywhere_it_decides_as_undisturbed(
 ) -> None:
     """A kill drops the object after a decision; a new one goes on, the trial some epochs before."""
     results = several(*scores)
-    undisturbed = RobustnessScheduler(rule_factory(text))
+    undisturbed = StoppingRuleScheduler(rule_factory(text))
     expected = stopped_at(undisturbed, results)
     folder = tmp_path_factory.mktemp("experiment")
     decisions: dict[int, str] = {}
@@ -216,7 +209,7 @@ def test_killed_anywhere_it_decides_as_undisturbed(
     scheduler = None
     while position < len(results) and "STOP" not in decisions.values():
         if scheduler is None:
-            scheduler = RobustnessScheduler(rule_factory(text))
+            scheduler = StoppingRuleScheduler(rule_factory(text))
             scheduler.on_trial_add(None, trial(folder))
         epoch = results[position]["epoch"]
         decisions[epoch] = scheduler.on_trial_result(None, trial(folder), results[position])
@@ -228,7 +221,7 @@ def test_killed_anywhere_it_decides_as_undisturbed(
             position += 1
     stopped = [epoch for epoch, decision in decisions.items() if decision == "STOP"]
     assert stopped == [expected] * (expected is not None)
-    last = RobustnessScheduler(rule_factory(text))
+    last = StoppingRuleScheduler(rule_factory(text))
     last.on_trial_add(None, trial(folder))
     assert last.selected_epochs("t1") == undisturbed.selected_epochs("t1")
 
@@ -248,7 +241,7 @@ def test_tunes_copies_of_a_stopper_are_behind_its_files(tmp_path: Path) -> None:
 
 
 def _saved(folder: Path) -> dict:
-    scheduler = RobustnessScheduler(FirstPeak)
+    scheduler = StoppingRuleScheduler(FirstPeak)
     stopped_at(scheduler, reports(0, 0.1), trial(folder))
     (file,) = (folder / "stopping_rules").iterdir()
     return json.loads(file.read_text())
@@ -272,7 +265,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage) -> None:
     saved = _saved(tmp_path)
     (tmp_path / "stopping_rules/t1.json").write_text(damage(saved))
     with pytest.raises(InputError) as raised:
-        stopped_at(RobustnessScheduler(FirstPeak), reports(0.1), trial(tmp_path))
+        stopped_at(StoppingRuleScheduler(FirstPeak), reports(0.1), trial(tmp_path))
     message = str(raised.value)
     assert f"{tmp_path}/stopping_rules/t1.json is not the saved state of a stopping rule" in message
     assert "delete it" in message
@@ -282,13 +275,13 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        RobustnessScheduler(FirstPeak(patience=2)),
-        RobustnessScheduler(BestOfAll),
-        RobustnessScheduler(FirstPeak, mode="min"),
-        RobustnessScheduler(FirstPeak, metric="accuracy"),
+        StoppingRuleScheduler(FirstPeak(patience=2)),
+        StoppingRuleScheduler(BestOfAll),
+        StoppingRuleScheduler(FirstPeak, mode="min"),
+        StoppingRuleScheduler(FirstPeak, metric="accuracy"),
     ],
 )
-def test_another_rules_file_is_refused(tmp_path: Path, other: RobustnessScheduler) -> None:
+def test_another_rules_file_is_refused(tmp_path: Path, other: StoppingRuleScheduler) -> None:
     _saved(tmp_path)
     with pytest.raises(InputError, match=r"t1\.json was saved by .*use the same rule, or delete it"):
         stopped_at(other, reports(0.1), trial(tmp_path))
@@ -298,9 +291,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     before = _saved(tmp_path)
     monkeypatch.setattr(json, "dumps", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        stopped_at(RobustnessScheduler(FirstPeak), reports(0.3, start=7), trial(tmp_path))
+        stopped_at(StoppingRuleScheduler(FirstPeak), reports(0.3, start=7), trial(tmp_path))
     monkeypatch.undo()
-    scheduler = RobustnessScheduler(FirstPeak)
+    scheduler = StoppingRuleScheduler(FirstPeak)
     assert json.loads((tmp_path / "stopping_rules/t1.json").read_text()) == before
     assert stopped_at(scheduler, reports(0.05, start=2), trial(tmp_path)) == 2
     assert replay(FirstPeak(), [(1, 0.1), (2, 0.05)]).stopped_epoch == 2

@@ -22,43 +22,41 @@ import torch
 from ray import tune
 from ray.exceptions import ActorUnavailableError
 
-from raytransfer.config import (
-    DownstreamConfig,
-    PretrainingConfig,
-    ResourcesConfig,
-    StudyConfig,
-    TargetConfig,
-)
-from raytransfer.data import ClassificationData
+from raytransfer.data.settings import TargetSettings
+from raytransfer.data.sources.images import ClassificationData
 from raytransfer.errors import WorkFailedError
-from raytransfer.models import create_encoder, save_encoder
+from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.models.checkpoints import save_encoder
+from raytransfer.models.registry import create_encoder
+from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.ray_train.failed import Cause, Failed, FailureWatch
 from raytransfer.ray_tune import grid, live_pretraining
 from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result, lost_trial
 from raytransfer.ray_tune.scoring import score
-from raytransfer.results import (
+from raytransfer.results.signals import Signal
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
     DownstreamUnit,
     PretrainingUnit,
-    Signal,
-    Storage,
     configurations,
     downstream_units,
     scoring_units,
 )
-from raytransfer.scheduling import FirstPeak
+from raytransfer.scheduling.rules import FirstPeak
+from raytransfer.study import ResourcesSettings, Study
 
 pytestmark = pytest.mark.cluster
 
 SERIES = tuple(range(12))
-STUDY = StudyConfig(
+STUDY = Study(
     models=("unet-micro",),
-    modes=("full",),
+    protocols=("fine_tuning",),
     seeds=(0,),
-    target=TargetConfig(image_size=32, slice_step=10),
-    pretraining=PretrainingConfig(
+    target=TargetSettings(image_size=32, slice_step=10),
+    pretraining=PretrainingSettings(
         epochs=11, series=SERIES, warmup_epochs=1, batch_size=8, num_workers=1
     ),
-    downstream=DownstreamConfig(epochs=1, batch_size=16),
+    downstream=DownstreamSettings(epochs=1, batch_size=16),
 )  # fmt: skip
 HOST = socket.gethostname()
 MACHINE = "failed for what is wrong with the machine, not with the work"
@@ -128,12 +126,12 @@ def test_a_process_lost_while_it_takes_up_a_trial(one_cpu: None, tmp_path: Path)
 def test_lost_too_often(one_cpu: None, tmp_path: Path) -> None:
     results = _lose(2, tmp_path)
     (error,) = results.errors
-    assert not lost_trial(str(error)).lasting
+    assert not lost_trial(str(error)).permanent
     assert len([result for result in results if result.error is None]) == 2
 
 
 @pytest.mark.parametrize(
-    ("details", "lasting"),
+    ("details", "permanent"),
     [
         ("ray.exceptions.ActorDiedError: The actor died unexpectedly", False),
         (str(ActorUnavailableError("RpcError: Connection timed out", None)), False),
@@ -141,8 +139,8 @@ def test_lost_too_often(one_cpu: None, tmp_path: Path) -> None:
         ("ValueError: no number", True),
     ],
 )
-def test_what_would_fail_again(details: str, lasting: bool) -> None:
-    assert lost_trial(details).lasting == lasting
+def test_what_would_fail_again(details: str, permanent: bool) -> None:
+    assert lost_trial(details).permanent == permanent
 
 
 @pytest.fixture
@@ -174,7 +172,7 @@ class Shown:
 
 
 def _trials(storage: Storage, **resources: float) -> list[DownstreamUnit]:
-    study = replace(STUDY, resources=ResourcesConfig(**resources))
+    study = replace(STUDY, resources=ResourcesSettings(**resources))
     return downstream_units(study, configurations(study), _encoders(storage))
 
 

@@ -18,7 +18,8 @@ from raytransfer.ray_tune.named_schedulers import (
     median_stopping,
 )
 from raytransfer.ray_tune.replay import SchedulerJudge
-from raytransfer.scheduling import Decision, RecordedPretraining, Simulation, simulate
+from raytransfer.scheduling.rules import Decision
+from raytransfer.scheduling.simulation import RecordedPretraining, Simulation, simulate
 
 CONTINUE, STOP, PAUSE = Decision.CONTINUE, Decision.STOP, Decision.PAUSE
 

@@ -6,17 +6,19 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from raytransfer.config import StudyConfig
 from raytransfer.ray_train.failed import Cause, Failed
 from raytransfer.ray_tune.failed_trials import failed_result
 from raytransfer.ray_tune.search import _Optuna, _resumed, with_settings
-from raytransfer.results import Configuration, DownstreamUnit, PretrainingUnit
+from raytransfer.results.units import Configuration, DownstreamUnit, PretrainingUnit
+from raytransfer.study import Study
 
 SETTINGS = {"learning_rate": 0.01, "weight_decay": 0.2, "augmentation": 0.5}
-PRETRAINING = PretrainingUnit(study=StudyConfig(), encoder="unet-micro", scheme="simple")
+PRETRAINING = PretrainingUnit(study=Study(), encoder="unet-micro", scheme="simple")
 DOWNSTREAM = DownstreamUnit(
-    study=StudyConfig(),
-    configuration=Configuration(model="unet-micro", dataset="mni152", scheme="simple", epoch=20, mode="full"),
+    study=Study(),
+    configuration=Configuration(
+        model="unet-micro", dataset="mni152", scheme="simple", epoch=20, protocol="fine_tuning"
+    ),
     encoder_sha256="a" * 64,
     seed=0,
 )

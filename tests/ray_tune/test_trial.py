@@ -5,27 +5,29 @@ from typing import Any
 
 import pytest
 
-from raytransfer.config import StudyConfig, TargetConfig
-from raytransfer.data import load_target
-from raytransfer.metrics import METRICS
-from raytransfer.models import create_encoder, save_encoder
+from raytransfer.data.registry import load_target
+from raytransfer.data.settings import TargetSettings
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.models.checkpoints import save_encoder
+from raytransfer.models.registry import create_encoder
 from raytransfer.ray_train.failed import Cause, Failed, failed_by
 from raytransfer.ray_tune.scoring import _score_shard
 from raytransfer.ray_tune.trial import DownstreamTrial, TrialRun
-from raytransfer.results import (
+from raytransfer.results.provenance import result_row
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import (
     DownstreamUnit,
     ScoringUnit,
-    Storage,
     configurations,
     downstream_units,
-    result_row,
     scoring_units,
 )
+from raytransfer.study import Study
 
 
 def test_a_finished_trial_that_is_begun_again_gives_its_result(tmp_path: Path) -> None:
     """Its last answer got lost with the network: Tune takes it for lost."""
-    study = StudyConfig(seeds=(5,))
+    study = Study(seeds=(5,))
     (unit,) = downstream_units(
         study, [next(configurations(study))], {("unet-micro", "simple"): {0: "a" * 64}}
     )
@@ -52,7 +54,7 @@ def test_a_finished_trial_that_is_begun_again_gives_its_result(tmp_path: Path) -
 @pytest.fixture
 def replaced(tmp_path: Path) -> tuple[Storage, DownstreamUnit, ScoringUnit, str]:
     """A storage, units of an encoder that was replaced there, and the SHA-256 that is there."""
-    storage, study = Storage(tmp_path), StudyConfig(target=TargetConfig(image_size=32, slice_step=10))
+    storage, study = Storage(tmp_path), Study(target=TargetSettings(image_size=32, slice_step=10))
     path = storage.series("unet-micro", "simple").path(0)
     encoders = {("unet-micro", "simple"): {0: save_encoder(path, create_encoder("unet-micro"), {"epoch": 0})}}
     there = save_encoder(path, create_encoder("unet-micro"), {"epoch": 0})

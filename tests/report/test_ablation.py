@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli import main
-from raytransfer.config import StudyConfig
-from raytransfer.report import choice_rows, finding_rows, findings, parameter_rows, rule_rows
-from raytransfer.report.findings import Comparison, Finding
-from raytransfer.results import Curve, curves, read_published
+from raytransfer.cli.command import main
+from raytransfer.report.ablation import choice_rows, parameter_rows
+from raytransfer.report.baselines import rule_rows
+from raytransfer.report.findings import Comparison, Finding, finding_rows, findings
+from raytransfer.results.curves import Curve, curves
+from raytransfer.results.published import read_published
+from raytransfer.study import Study
 
 EPOCHS = (0, 1, 5, 20, 50, 100, 150, 200, 250, 300)
 ENCODERS = {
@@ -81,26 +83,26 @@ class Expected:
                 for d, m, level, p in self.choices
                 if levels + level >= 0
             }
-            mode = "decoder-only" if frozen == "True" else "full"
-            self.configurations.append((name, mode, seeds, by_choice))
+            protocol = "frozen" if frozen == "True" else "fine_tuning"
+            self.configurations.append((name, protocol, seeds, by_choice))
 
     def tis(self, method: str, grace: int, choice_of: Callable) -> list:
-        """(dataset, mode, TIS, TIS by seed, epochs paid) of the configurations that have the choice."""
+        """(dataset, protocol, TIS, TIS by seed, epochs paid) of the configurations that have the choice."""
         found = []
-        for dataset, mode, seeds, by_choice in self.configurations:
-            choice = choice_of(mode)
+        for dataset, protocol, seeds, by_choice in self.configurations:
+            choice = choice_of(protocol)
             if choice in by_choice:
                 means = [statistics.fmean(of) for of in seeds]
                 taken, paid = RULES[method](by_choice[choice], grace)
                 by_seed = [of[taken] / max(of) for of in zip(*seeds, strict=True)]
-                found.append((dataset, mode, means[taken] / max(means), by_seed, EPOCHS[paid]))
+                found.append((dataset, protocol, means[taken] / max(means), by_seed, EPOCHS[paid]))
         return found
 
     def check(self, row: dict, method: str, grace: int, choice_of: Callable) -> None:
         members = [
             one
             for one in self.tis(method, grace, choice_of)
-            if row["dataset"] in ("all", one[0]) and row["mode"] in ("all", one[1])
+            if row["dataset"] in ("all", one[0]) and row["protocol"] in ("all", one[1])
         ]
         values = [one[2] for one in members]
         by_seed = [statistics.fmean(of) for of in zip(*(one[3] for one in members), strict=True)]
@@ -130,21 +132,21 @@ def test_every_parameter_choice(expected: Expected, found: list[Curve]) -> None:
         r for r in rows if r["level"] == -5 and r["dataset"] == "all"
     ]:
         choice = (row["distance"], row["margin"], row["level"], row["pooled"])
-        expected.check(row, row["method"], row["grace_period"], lambda mode, choice=choice: choice)
+        expected.check(row, row["method"], row["grace_period"], lambda protocol, choice=choice: choice)
     assert {r["configurations"] for r in rows if r["level"] == -5 and r["dataset"] == "all"} == {16}
 
 
 def test_every_parameter_varied_alone(expected: Expected, found: list[Curve]) -> None:
     rows = parameter_rows(found)
     assert len({tuple(row.values())[:6] for row in rows}) == len(rows) == (3 + 5 + 5 + 4) * 4 * 5
-    modes = {
-        "decoder-only": ("decoder-only",),
-        "always": ("decoder-only", "full"),
+    protocols = {
+        "frozen": ("frozen",),
+        "always": ("frozen", "fine_tuning"),
         "never": (),
-        "full": ("full",),
+        "fine_tuning": ("fine_tuning",),
     }
     for row in rows:
-        distance, margin, level, pooled = *THESIS, ("decoder-only",)
+        distance, margin, level, pooled = *THESIS, ("frozen",)
         match row["parameter"]:
             case "distance":
                 distance = row["value"]
@@ -153,16 +155,16 @@ def test_every_parameter_varied_alone(expected: Expected, found: list[Curve]) ->
             case "level":
                 level = int(row["value"])
             case "pooled":
-                pooled = modes[row["value"]]
+                pooled = protocols[row["value"]]
         choice = (distance, margin, level)
         expected.check(
-            row, row["method"], row["grace_period"], lambda mode, c=choice, p=pooled: (*c, mode in p)
+            row, row["method"], row["grace_period"], lambda protocol, c=choice, p=pooled: (*c, protocol in p)
         )
 
 
 def test_rules_and_fixed_budgets(expected: Expected, found: list[Curve]) -> None:
     rows = rule_rows(found)
-    of = {(row["rule"], row["dataset"], row["mode"]): row for row in rows}
+    of = {(row["rule"], row["dataset"], row["protocol"]): row for row in rows}
     assert len(of) == len(rows) == (10 + 1 + 4) * 5
     for name, method, grace in (
         ("best robustness, epoch 0 left out", "offline", 1),
@@ -171,7 +173,7 @@ def test_rules_and_fixed_budgets(expected: Expected, found: list[Curve]) -> None
     ):
         for row in rows:
             if row["rule"] == name:
-                expected.check(row, method, grace, lambda mode: (*THESIS, mode == "decoder-only"))
+                expected.check(row, method, grace, lambda protocol: (*THESIS, protocol == "frozen"))
     # Of shared/published/README.md.
     for rule, mean, worst, epochs in (
         ("fixed at 5", 0.9690, 0.8671, 5),
@@ -182,14 +184,14 @@ def test_rules_and_fixed_budgets(expected: Expected, found: list[Curve]) -> None
         row = of[rule, "all", "all"]
         assert (row["mean"], row["worst"]) == pytest.approx((mean, worst), abs=5e-5)
         assert row["epochs"] == pytest.approx(epochs, abs=0.05)
-    assert of["no pretraining", "covid-qu-ex", "decoder-only"]["mean"] == pytest.approx(0.9146, abs=5e-5)
+    assert of["no pretraining", "covid-qu-ex", "frozen"]["mean"] == pytest.approx(0.9146, abs=5e-5)
 
 
-def _difference(expected: Expected, method: str, first: Callable, second: Callable, mode: str) -> tuple:
+def _difference(expected: Expected, method: str, first: Callable, second: Callable, protocol: str) -> tuple:
     differences = []
     for one in expected.configurations:
         both = [first(one[1]), second(one[1])]
-        if mode in ("all", one[1]) and all(choice in one[3] for choice in both):
+        if protocol in ("all", one[1]) and all(choice in one[3] for choice in both):
             means = [statistics.fmean(of) for of in one[2]]
             a, b = (means[RULES[method](one[3][choice], 1)[0]] / max(means) for choice in both)
             differences.append(a - b)
@@ -200,7 +202,7 @@ def _difference(expected: Expected, method: str, first: Callable, second: Callab
 def _setting(
     distance: str = "cosine", margin: float = 0.5, level: int = -2, pooled: bool | None = None
 ) -> Callable:
-    return lambda mode: (distance, margin, level, mode == "decoder-only" if pooled is None else pooled)
+    return lambda protocol: (distance, margin, level, protocol == "frozen" if pooled is None else pooled)
 
 
 def test_findings_are_paired_differences(expected: Expected, found: list[Curve]) -> None:
@@ -211,8 +213,8 @@ def test_findings_are_paired_differences(expected: Expected, found: list[Curve])
             for a, b in ((0.5, 0.25), (0.5, 0.0), (0.25, 0.0))
         },
         **{f"-2 minus {level}": (_setting(), _setting(level=level), "all") for level in (-1, -3, -4, -5)},
-        "decoder-only, pooled minus not": (_setting(pooled=True), _setting(pooled=False), "decoder-only"),
-        "full, not minus pooled": (_setting(pooled=False), _setting(pooled=True), "full"),
+        "frozen, pooled minus not": (_setting(pooled=True), _setting(pooled=False), "frozen"),
+        "full, not minus pooled": (_setting(pooled=False), _setting(pooled=True), "fine_tuning"),
     }
     rows = finding_rows(findings(found))
     assert [row["comparison"] for row in rows if row["method"] == "online"] == list(pairs)
@@ -262,7 +264,7 @@ def test_the_command(
     for part in (
         "0.9963 ± 0.0011 (0.9924)",
         "(1) cosine is the best distance: offline holds: cosine minus l2 +0.0182 ± 0.0047 (n=24)",
-        "(4) pooled is better for decoder-only",
+        "(4) pooled is better for frozen",
         "1 of 120",
     ):
         assert part in text, part
@@ -292,8 +294,8 @@ def test_what_is_not_there_is_one_line_and_exit_code_2(
         ([*published, "--preset", "dmo"], "unknown preset 'dmo': did you mean 'demo'?"),
         ([*published, "--output", str(tmp_path / "half/robustness_scores.csv")], "cannot be made"),
     ):
-        assert main("Test.", {"demo": StudyConfig}, _never, arguments, published=_never) == 2
+        assert main("Test.", {"demo": Study}, _never, arguments, published=_never) == 2
         output = capsys.readouterr()
         assert says in output.err
         assert (output.out, output.err.count("\n")) == ("", 1)
-    assert main("Test.", {"demo": StudyConfig}, _never, published) == 2, "the option is not everywhere"
+    assert main("Test.", {"demo": Study}, _never, published) == 2, "the option is not everywhere"

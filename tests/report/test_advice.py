@@ -8,17 +8,25 @@ import pytest
 from raytransfer.report.advice import advise
 from raytransfer.report.confidence import interval, relative, resampled_dice
 from raytransfer.report.thesis import looks_ahead
-from raytransfer.results import Curve, Signal
+from raytransfer.results.curves import Curve
+from raytransfer.results.signals import Signal
 
 
-def small(dice: dict[int, tuple], scores: tuple = (9, 1, 3, 2), mode: str = "full", **names: str) -> Curve:
-    choice = Signal().choice("unet-micro", mode)
+def small(
+    dice: dict[int, tuple], scores: tuple = (9, 1, 3, 2), protocol: str = "fine_tuning", **names: str
+) -> Curve:
+    choice = Signal().choice("unet-micro", protocol)
     nothing = (math.nan,) * len(dice)
     of = {"model": "unet-micro", "encoder": "unet-micro", "dataset": "d", "scheme": "simple", **names}
     return Curve(
-        **of, mode=mode, epochs=tuple(dice), performances=tuple(dice.values()), scores={choice: scores},
-        standard_errors={choice: nothing}, source_accuracy=nothing,
-    )  # fmt: skip
+        **of,
+        protocol=protocol,
+        epochs=tuple(dice),
+        performances=tuple(dice.values()),
+        scores={choice: scores},
+        standard_errors={choice: nothing},
+        source_accuracy=nothing,
+    )
 
 
 def test_the_bootstrap_on_cases_known_in_closed_form() -> None:

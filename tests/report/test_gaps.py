@@ -8,26 +8,34 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from raytransfer.cli import Records
-from raytransfer.config import StudyConfig
+from raytransfer.cli.records import Records
 from raytransfer.errors import InputError
-from raytransfer.metrics import METRICS
-from raytransfer.results import SCHEMAS, Storage, curves, incomplete
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.results.curves import curves, incomplete
+from raytransfer.results.schemas import SCHEMAS
+from raytransfer.results.storage import Storage
+from raytransfer.study import Study
 
 
 def _records(tmp_path: Path) -> Records:
-    """Two models, two modes, three checkpoints, two seeds; a training and a whole model are missing."""
-    keys = [("unet-micro", "full"), ("unet-micro", "decoder-only")]
+    """Two models, two protocols, three checkpoints, two seeds; a training and a whole model are missing."""
+    keys = [("unet-micro", "fine_tuning"), ("unet-micro", "frozen")]
     trials = [
         {
-            "model": model, "dataset": "d<b>", "encoder": "unet-micro", "scheme": "simple", "mode": mode,
-            "epoch": epoch, "seed": seed, "source_accuracy": 0.1 * epoch,
+            "model": model,
+            "dataset": "d<b>",
+            "encoder": "unet-micro",
+            "scheme": "simple",
+            "protocol": protocol,
+            "epoch": epoch,
+            "seed": seed,
+            "source_accuracy": 0.1 * epoch,
             **dict.fromkeys(METRICS, 0.5 + 0.01 * epoch + 0.001 * seed),
         }
-        for model, mode in keys
+        for model, protocol in keys
         for epoch in (0, 1, 2)
         for seed in (0, 1)
-    ]  # fmt: skip
+    ]
     lost = trials[3]  # full, epoch 1, seed 1
     lost.update(dict.fromkeys(METRICS))
     scores = [
@@ -42,12 +50,12 @@ def _records(tmp_path: Path) -> Records:
     ]  # fmt: skip
     tables = pa.Table.from_pylist(scores), pa.Table.from_pylist(trials)
     expected = {
-        (model, "d<b>", "simple", mode): (0, 1, 2)
+        (model, "d<b>", "simple", protocol): (0, 1, 2)
         for model in ("unet-micro", "swin-unet-micro")
-        for mode in ("full", "decoder-only")
+        for protocol in ("fine_tuning", "frozen")
     }
     return Records(
-        study=StudyConfig(), curves=curves(*tables), epoch_seconds={}, trials=tables[1],
+        study=Study(), curves=curves(*tables), epoch_seconds={}, trials=tables[1],
         pretraining=SCHEMAS["pretraining"].empty_table(), expected=expected,
         missing=tuple(incomplete(*tables)), fill="python experiments/grid.py --set 'seeds=[0,1]'",
         storage=Storage(tmp_path / "study"), options=Namespace(tracking_uri=None), output=tmp_path,
@@ -56,29 +64,29 @@ def _records(tmp_path: Path) -> Records:
 
 def test_missing_cells_are_shown_with_what_fills_them(report, open_page, tmp_path: Path, capsys) -> None:
     records = _records(tmp_path)
-    assert [curve.mode for curve in records.curves] == ["decoder-only"]
+    assert [curve.protocol for curve in records.curves] == ["frozen"]
     assert report.experiment(records) == 0
     page = open_page(tmp_path / "report.html")
-    last = {line["mode"].text.strip(): line for line in page.table("fully_pretrained")}
-    assert last["full"]["unet-micro"].number == pytest.approx(0.5205), "the last checkpoint is there"
-    top = {line["mode"].text.strip(): line for line in page.table("best_checkpoint")}
-    assert top["decoder-only"]["unet-micro"].number == pytest.approx(0.5205)
-    missing = [last["full"]["swin-unet-micro"], top["full"]["unet-micro"]]
-    missing += [page.table("indicators_by_model")[0]["swin-unet-micro, full"]]
+    last = {line["protocol"].text.strip(): line for line in page.table("fully_pretrained")}
+    assert last["fine_tuning"]["unet-micro"].number == pytest.approx(0.5205), "the last checkpoint is there"
+    top = {line["protocol"].text.strip(): line for line in page.table("best_checkpoint")}
+    assert top["frozen"]["unet-micro"].number == pytest.approx(0.5205)
+    missing = [last["fine_tuning"]["swin-unet-micro"], top["fine_tuning"]["unet-micro"]]
+    missing += [page.table("indicators_by_model")[0]["swin-unet-micro, fine_tuning"]]
     for cell in missing:
         assert cell.text.strip() == "missing"
         assert cell.attributes["title"] == records.fill
     assert len([row for row in page.table("answer_by_configuration") if row["best"].text == "missing"]) == 3
     section = page.by_id("missing").text
     assert records.fill in section
-    assert "unet-micro d<b> simple full: trainings are missing of epoch 1" in section
-    assert "swin-unet-micro d<b> simple full: trainings are missing of epoch 0, 1, 2" in section
+    assert "unet-micro d<b> simple fine_tuning: trainings are missing of epoch 1" in section
+    assert "swin-unet-micro d<b> simple fine_tuning: trainings are missing of epoch 0, 1, 2" in section
     answer = page.by_id("answer").text
     assert "Take epoch 2" in answer
     assert "d<b>: which checkpoint to take" in answer, "names are text, never markup"
     with (tmp_path / "tables/best_checkpoint.csv").open(newline="") as file:
-        lines = {(row["mode"], row["model"]): row for row in csv.DictReader(file)}
-    assert lines["full", "unet-micro"]["dice"] == ""
+        lines = {(row["protocol"], row["model"]): row for row in csv.DictReader(file)}
+    assert lines["fine_tuning", "unet-micro"]["dice"] == ""
     assert "report:" in capsys.readouterr().out
 
 
@@ -89,10 +97,13 @@ def test_where_nothing_is_complete_the_page_says_what_fills_it(report, open_page
     assert report.experiment(records) == 0
     page = open_page(tmp_path / "report.html")
     assert "Nothing can be said yet: no configuration is complete." in page.by_id("answer").text
-    assert "unet-micro d<b> simple full: trainings are missing of epoch 1, 2" in page.by_id("missing").text
+    assert (
+        "unet-micro d<b> simple fine_tuning: trainings are missing of epoch 1, 2"
+        in page.by_id("missing").text
+    )
     assert records.fill in page.by_id("missing").text
-    scratch = {line["mode"].text.strip(): line for line in page.table("from_scratch")}
-    assert scratch["full"]["unet-micro"].number == pytest.approx(0.5005), "what is there is shown"
+    scratch = {line["protocol"].text.strip(): line for line in page.table("from_scratch")}
+    assert scratch["fine_tuning"]["unet-micro"].number == pytest.approx(0.5005), "what is there is shown"
     nothing = replace(records, trials=whole.trials.slice(0, 0))
     assert report.experiment(nothing) == 0
     assert "Nothing can be said yet" in open_page(tmp_path / "report.html").by_id("answer").text

@@ -21,20 +21,22 @@ from raytransfer.report.replay import (
     recordings,
     write_ratings,
 )
-from raytransfer.results import Curve, Signal, curves, read_published
+from raytransfer.results.curves import Curve, curves
+from raytransfer.results.published import read_published
+from raytransfer.results.signals import Signal
 
 SIGNAL = Signal("cosine", 0.5, -2, pooled=())
-CHOICE = SIGNAL.choice("any", "full")
+CHOICE = SIGNAL.choice("any", "fine_tuning")
 NAN = math.nan
 
 
-def curve(encoder: str, mode: str, scores: tuple, dice: tuple, *, error: float = 0.1) -> Curve:
+def curve(encoder: str, protocol: str, scores: tuple, dice: tuple, *, error: float = 0.1) -> Curve:
     return Curve(
         model=f"{encoder}-model",
         encoder=encoder,
         dataset="d",
         scheme="simple",
-        mode=mode,
+        protocol=protocol,
         epochs=(0, 1, 5, 20),
         performances=tuple((value,) for value in dice),
         scores={CHOICE: scores},
@@ -44,9 +46,9 @@ def curve(encoder: str, mode: str, scores: tuple, dice: tuple, *, error: float =
 
 
 CURVES = [
-    curve("a", "full", (9, 1, 3, 2), (0.5, 0.6, 0.8, 0.7)),  # first peak: stops at 20, takes 5
-    curve("a", "decoder-only", (9, 2, 1, 3), (0.1, 0.3, 0.2, 0.4)),  # stops at 5, takes 1
-    curve("b", "full", (9, 4, 3, 2), (0.5, 0.5, 0.5, 0.25)),  # stops at 5, takes 1
+    curve("a", "fine_tuning", (9, 1, 3, 2), (0.5, 0.6, 0.8, 0.7)),  # first peak: stops at 20, takes 5
+    curve("a", "frozen", (9, 2, 1, 3), (0.1, 0.3, 0.2, 0.4)),  # stops at 5, takes 1
+    curve("b", "fine_tuning", (9, 4, 3, 2), (0.5, 0.5, 0.5, 0.25)),  # stops at 5, takes 1
 ]
 SECONDS = {
     ("a", "simple"): dict.fromkeys(range(1, 21), 360.0),
@@ -61,8 +63,8 @@ def of(rule: str, recorded: Recordings, workers: int = 2) -> Rating:
 def test_a_rating_is_what_a_person_computes_by_hand() -> None:
     recorded = recordings(CURVES, SIGNAL, SECONDS)
     assert [(p.name, list(p.curves)) for p in recorded.pretrainings] == [
-        ("a simple", ["d full", "d decoder-only"]),
-        ("b simple", ["d full"]),
+        ("a simple", ["d fine_tuning", "d frozen"]),
+        ("b simple", ["d fine_tuning"]),
     ]
     rating = of("first-peak", recorded)
     assert rating.tis == pytest.approx((1, 0.75, 1))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from raytransfer.metrics import METRICS
+from raytransfer.metrics.segmentation import METRICS
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -37,11 +37,11 @@ MODELS = {
     "Swin U-Net": ("swin-unet", "swin_transformer", 4),
 }
 DATASETS = {"ACDC": ("acdc", "ACDC"), "COVIDQUDataset": ("covid-qu-ex", "COVID-QU")}
-MODES = {"False": "full", "True": "decoder-only"}
+PROTOCOLS = {"False": "fine_tuning", "True": "frozen"}
 
 
 class Expected:
-    """(model, dataset, scheme, mode) -> Dice by epoch and seed; and the thesis's scores by epoch."""
+    """(model, dataset, scheme, protocol) -> Dice by epoch and seed; and the thesis's scores by epoch."""
 
     def __init__(self, folder: Path) -> None:
         seeds: dict = defaultdict(dict)
@@ -60,10 +60,10 @@ class Expected:
         }
         self.dice, self.scores = {}, {}
         for theirs, dataset, scheme, frozen in itertools.product(
-            MODELS, DATASETS, ("simple", "advanced"), MODES
+            MODELS, DATASETS, ("simple", "advanced"), PROTOCOLS
         ):
             (model, encoder, levels), (ours, scored) = MODELS[theirs], DATASETS[dataset]
-            key = (model, ours, scheme, MODES[frozen])
+            key = (model, ours, scheme, PROTOCOLS[frozen])
             self.dice[key] = [
                 list(seeds[theirs, dataset, "simple" if e == 0 else scheme, frozen, e].values())
                 for e in EPOCHS
@@ -77,7 +77,7 @@ class Expected:
                 for metric in ("cosine_distance", "l2_loss", "inv_pearson_corr")
                 for margin in ("0.0", "0.25", "0.5", "0.75", "1.0")
                 for level in range(-levels, 0)
-                for pooled in MODES
+                for pooled in PROTOCOLS
             }  # fmt: skip
 
     def mean(self, key: tuple) -> list[float]:
@@ -87,7 +87,7 @@ class Expected:
         return self.mean(key)[EPOCHS.index(epoch)] / max(self.mean(key))
 
     def thesis(self, key: tuple) -> list[float]:
-        return self.scores[key]["cosine_distance", 0.5, -2, "True" if key[3] == "decoder-only" else "False"]
+        return self.scores[key]["cosine_distance", 0.5, -2, "True" if key[3] == "frozen" else "False"]
 
 
 def best(scores: list[float], first: int = 1) -> int:
@@ -116,7 +116,7 @@ def test_performance_tables(published: tuple, expected: Expected) -> None:
         rows = read(folder / f"tables/{name}.csv")
         assert (len(shown), len(rows)) == (8, 24)
         for row in rows:
-            key = (row["model"], row["dataset"], row["scheme"], row["mode"])
+            key = (row["model"], row["dataset"], row["scheme"], row["protocol"])
             at = position(expected.mean(key))
             seeds = expected.dice[key][at]
             assert int(row["epoch"]) == EPOCHS[at]
@@ -125,19 +125,19 @@ def test_performance_tables(published: tuple, expected: Expected) -> None:
             assert float(row["standard_deviation"]) == pytest.approx(statistics.stdev(seeds))
         for line in shown:
             for model in (names[0] for names in MODELS.values()):
-                key = (model, line["dataset"].text, line["scheme"].text, line["mode"].text)
+                key = (model, line["dataset"].text, line["scheme"].text, line["protocol"].text)
                 means = expected.mean(key)
                 assert line[model].number == pytest.approx(means[position(means)])
                 assert f"epoch {EPOCHS[position(means)]}" in line[model].text
     for line in page.table("worst_over_best"):
         for model in (names[0] for names in MODELS.values()):
-            means = expected.mean((model, line["dataset"].text, line["scheme"].text, line["mode"].text))
+            means = expected.mean((model, line["dataset"].text, line["scheme"].text, line["protocol"].text))
             assert line[model].number == pytest.approx(min(means) / max(means))
     scratch = page.table("from_scratch")
     assert len(scratch) == 4
     for line in scratch:
         for model in (names[0] for names in MODELS.values()):
-            means = expected.mean((model, line["dataset"].text, "simple", line["mode"].text))
+            means = expected.mean((model, line["dataset"].text, "simple", line["protocol"].text))
             assert line[model].number == pytest.approx(means[0])
 
 
@@ -152,14 +152,14 @@ def test_indicators_by_dataset_and_by_model(published: tuple, expected: Expected
         "best robustness, epoch 0 included": lambda key: best(expected.thesis(key), 0),
         "first peak": lambda key: peak(expected.thesis(key)),
     }
-    for by, place in (("dataset", 1), ("model", 0)):
+    for by, position in (("dataset", 1), ("model", 0)):
         table = {line["choice"].text: line for line in page.table(f"indicators_by_{by}")}
         assert set(rules) | {"first peak, patience 2"} == set(table)
         for name, choose in rules.items():
             groups = defaultdict(list)
             for key in expected.dice:
                 tis = expected.tis(key, choose(key))
-                groups[f"{key[place]}, {key[3]}"].append(tis)
+                groups[f"{key[position]}, {key[3]}"].append(tis)
                 groups["all"].append(tis)
             for group, of in groups.items():
                 error = statistics.stdev(of) / math.sqrt(len(of))
@@ -175,7 +175,7 @@ def test_indicators_by_dataset_and_by_model(published: tuple, expected: Expected
         "no pretraining": ("0.9650", "0.9085", "0.9661", "0.9146"),
     }
     table = {line["choice"].text: line for line in page.table("indicators_by_dataset")}
-    groups = ("acdc, full", "acdc, decoder-only", "covid-qu-ex, full", "covid-qu-ex, decoder-only")
+    groups = ("acdc, fine_tuning", "acdc, frozen", "covid-qu-ex, fine_tuning", "covid-qu-ex, frozen")
     for name, numbers in printed.items():
         assert tuple(table[name][group].children[0].strip() for group in groups) == numbers
     side = page.table("imagenet_accuracy")
@@ -196,11 +196,12 @@ def test_every_parameter_choice_and_each_varied(published: tuple, expected: Expe
             names[line["distance"].text.strip()], float(line["margin"].text), int(line["level"].text),
             {"yes": "True", "no": "False"}[line["pooled"].text.strip()],
         )  # fmt: skip
-        for column, rule in (("offline", best), ("online", peak), ("offline: acdc, full", best)):
+        for column, rule in (("offline", best), ("online", peak), ("offline: acdc, fine_tuning", best)):
             of = [
                 expected.tis(key, rule(scores[choice]))
                 for key, scores in expected.scores.items()
-                if choice in scores and (column.count(":") == 0 or (key[1], key[3]) == ("acdc", "full"))
+                if choice in scores
+                and (column.count(":") == 0 or (key[1], key[3]) == ("acdc", "fine_tuning"))
             ]
             assert line[column].number == pytest.approx(statistics.fmean(of)), (choice, column)
     varied = {(line["parameter"].text.strip(), line["value"].text.strip()): line
@@ -208,7 +209,7 @@ def test_every_parameter_choice_and_each_varied(published: tuple, expected: Expe
     assert len(varied) == 3 + 5 + 5 + 4
     for distance, theirs in names.items():
         of = [
-            expected.tis(key, best(s[theirs, 0.5, -2, "True" if key[3] == "decoder-only" else "False"], 0))
+            expected.tis(key, best(s[theirs, 0.5, -2, "True" if key[3] == "frozen" else "False"], 0))
             for key, s in expected.scores.items()
         ]
         assert varied["distance", distance]["offline, epoch 0 too"].number == pytest.approx(
@@ -224,7 +225,7 @@ def test_stopping_rules(published: tuple) -> None:
         ("fixed-budget(epochs=300)", 0.9944, 0.9742, 300),
         ("first-peak(patience=1)", 0.9622, 0.8208, 22.3),
         ("first-peak(patience=2)", 0.9654, 0.8208, 115),
-        ("settled on l2(margin=1, level=-4, pooled=never)", 0.9943, 0.9798, 76.7),
+        ("plateau on l2(margin=1, level=-4, pooled=never)", 0.9943, 0.9798, 76.7),
     ):
         seen = tuple(table[rule][name].number for name in ("mean TIS", "worst", "epochs"))
         assert seen == (
@@ -249,19 +250,19 @@ def test_what_figures_show(published: tuple, expected: Expected) -> None:
         assert ET.parse(folder / f"figures/{name}.svg").getroot().tag.endswith("svg")
         assert page.by_id(name).find("svg")
     for row in read(folder / "figures/scores_acdc.csv"):
-        key = (row["model"], row["dataset"], row["scheme"], row["mode"])
+        key = (row["model"], row["dataset"], row["scheme"], row["protocol"])
         at = EPOCHS.index(int(row["epoch"]))
         assert float(row["dice"]) == pytest.approx(expected.mean(key)[at])
         assert float(row["robustness"]) == pytest.approx(expected.thesis(key)[at])
         assert row["standard_error"] == "", "was not published"
         assert (row["chosen"] == "True") == (best(expected.thesis(key)) == EPOCHS[at])
     for row in read(folder / "figures/performance_covid_qu_ex.csv"):
-        key = (row["model"], row["dataset"], row["scheme"], row["mode"])
+        key = (row["model"], row["dataset"], row["scheme"], row["protocol"])
         seeds = expected.dice[key][EPOCHS.index(int(row["epoch"]))]
         assert float(row["dice"]) == pytest.approx(statistics.fmean(seeds))
         assert float(row["standard_deviation"]) == pytest.approx(statistics.stdev(seeds))
     for row in read(folder / "figures/chosen_epochs.csv"):
-        key = (row["model"], row["dataset"], row["scheme"], row["mode"])
+        key = (row["model"], row["dataset"], row["scheme"], row["protocol"])
         means, scores = expected.mean(key), expected.thesis(key)
         assert int(row["best"]) == EPOCHS[means.index(max(means))]
         assert int(row["best robustness, epoch 0 left out"]) == best(scores)
@@ -306,7 +307,7 @@ def test_the_answer_in_words_and_numbers(published: tuple, expected: Expected) -
     rows = read(folder / "tables/answer_by_configuration.csv")
     assert len(rows) == 24
     for row in rows:
-        key = (row["model"], row["dataset"], row["scheme"], row["mode"])
+        key = (row["model"], row["dataset"], row["scheme"], row["protocol"])
         epoch = best(expected.thesis(key))
         assert int(row["best_robustness_epoch_0_left_out_epoch"]) == epoch
         tis = expected.tis(key, epoch)
@@ -316,7 +317,7 @@ def test_the_answer_in_words_and_numbers(published: tuple, expected: Expected) -
         assert low <= tis + 1e-3
         assert 0 < float(row["best_share"]) <= 1
     groups = itertools.groupby(
-        sorted(expected.dice, key=lambda key: (key[1], key[0], key[3] != "full")),
+        sorted(expected.dice, key=lambda key: (key[1], key[0], key[3] != "fine_tuning")),
         key=lambda key: (key[1], key[0], key[3]),
     )
     titles = page.by_id("answer").find("dt")

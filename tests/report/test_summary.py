@@ -5,12 +5,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raytransfer.config import PretrainingConfig, StudyConfig
-from raytransfer.metrics import METRICS
-from raytransfer.report import answers, draw_answers, summary
-from raytransfer.results import Ledger, configurations, downstream_units, result_row, scoring_units
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.report.figures import draw_answers
+from raytransfer.report.summary import answers, summary
+from raytransfer.results.ledger import Ledger
+from raytransfer.results.provenance import result_row
+from raytransfer.results.units import configurations, downstream_units, scoring_units
+from raytransfer.study import Study
 
-STUDY = StudyConfig(models=("unet-micro",), seeds=(0, 1), pretraining=PretrainingConfig(series=(0, 1, 5, 20)))
+STUDY = Study(models=("unet-micro",), seeds=(0, 1), pretraining=PretrainingSettings(series=(0, 1, 5, 20)))
 ENCODERS = {("unet-micro", "simple"): {0: "a" * 64, 1: "b" * 64, 5: "c" * 64, 20: "d" * 64}}
 DICE = {0: (0.5, 0.7), 1: (0.7, 0.7), 5: (0.8, 0.8), 20: (0.7, 0.8)}
 SCORES = {  # epoch: (not pooled, pooled)
@@ -52,7 +56,7 @@ def _answers(ledger: Ledger) -> list:
 
 def test_the_answer_is_what_a_person_computes_by_hand(ledger: Ledger) -> None:
     full, decoder_only = _answers(ledger)
-    assert (full.curve.mode, decoder_only.curve.mode) == ("full", "decoder-only")
+    assert (full.curve.protocol, decoder_only.curve.protocol) == ("fine_tuning", "frozen")
     assert full.curve.dice[0] == pytest.approx(0.6)
     assert full.curve.spread[0] == pytest.approx(0.2 / math.sqrt(2))
     assert (full.best, full.last) == (5, 20)
@@ -78,9 +82,11 @@ def test_the_text_has_every_number(ledger: Ledger) -> None:
 
 
 def test_an_incomplete_group_gives_no_answer(ledger: Ledger) -> None:
-    trial = next(u for u in _trials() if u.configuration.mode == "full" and u.configuration.epoch == 5)
+    trial = next(
+        u for u in _trials() if u.configuration.protocol == "fine_tuning" and u.configuration.epoch == 5
+    )
     ledger.path("downstream", trial.key).unlink()
-    assert [answer.curve.mode for answer in _answers(ledger)] == ["decoder-only"]
+    assert [answer.curve.protocol for answer in _answers(ledger)] == ["frozen"]
 
 
 @pytest.mark.parametrize("name", ["answer.png", "answer.svg"])

@@ -2,21 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.config import StudyConfig
-from raytransfer.metrics import METRICS
-from raytransfer.results import (
-    DownstreamUnit,
-    Storage,
-    all_seeds_finished,
-    best_seed,
-    configurations,
-    downstream_units,
-    keep_best_model,
-    result_row,
-)
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.results.best_seed import all_seeds_finished, best_seed, keep_best_model
+from raytransfer.results.provenance import result_row
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import DownstreamUnit, configurations, downstream_units
+from raytransfer.study import Study
 
 NAN = float("nan")
-STUDY = StudyConfig(seeds=(5, 6, 7))
+STUDY = Study(seeds=(5, 6, 7))
 
 
 def _trials() -> list[DownstreamUnit]:

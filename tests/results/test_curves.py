@@ -5,21 +5,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from raytransfer.config import PretrainingConfig, StudyConfig
-from raytransfer.metrics import METRICS
-from raytransfer.results import (
-    Choice,
-    Ledger,
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.results.curves import Choice, curves, incomplete, recorded
+from raytransfer.results.ledger import Ledger
+from raytransfer.results.provenance import result_row
+from raytransfer.results.published import read_published
+from raytransfer.results.units import (
     configurations,
-    curves,
     downstream_units,
-    incomplete,
     pretraining_units,
-    read_published,
-    recorded,
-    result_row,
     scoring_units,
 )
+from raytransfer.study import Study
 
 COSINE, PEARSON = Choice("cosine", 0.5, -2, True), Choice("pearson", 0.25, -1, False)
 
@@ -31,7 +29,7 @@ def score_table(rows: list[tuple]) -> pa.Table:
 
 
 def trial_table(rows: list[tuple]) -> pa.Table:
-    names = ("model", "dataset", "encoder", "scheme", "mode", "epoch", "seed", "dice", "source_accuracy")
+    names = ("model", "dataset", "encoder", "scheme", "protocol", "epoch", "seed", "dice", "source_accuracy")
     return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
 
 
@@ -50,11 +48,17 @@ SCORES = score_table(
 )  # fmt: skip
 TRIALS = trial_table(
     [
-        *(("unet", "a", "unet", "simple", "full", 0, seed, 0.2 + seed / 10, None) for seed in (2, 1, 0)),
-        *(("unet", "a", "unet", "simple", "full", 1, seed, 0.4 + seed / 10, 0.25) for seed in (0, 1, 2, 2)),
-        *(("unet", "a", "unet", "simple", "full", 5, seed, 0.8, 0.5) for seed in (0, 1)),
-        *(("unet", "a", "unet", "advanced", "full", epoch, 0, 0.6, 0.75) for epoch in (1, 5)),
-        *(("swin-unet", "a", "swin", "simple", "full", epoch, 0, 0.6, 0.75) for epoch in (0, 1)),
+        *(
+            ("unet", "a", "unet", "simple", "fine_tuning", 0, seed, 0.2 + seed / 10, None)
+            for seed in (2, 1, 0)
+        ),
+        *(
+            ("unet", "a", "unet", "simple", "fine_tuning", 1, seed, 0.4 + seed / 10, 0.25)
+            for seed in (0, 1, 2, 2)
+        ),
+        *(("unet", "a", "unet", "simple", "fine_tuning", 5, seed, 0.8, 0.5) for seed in (0, 1)),
+        *(("unet", "a", "unet", "advanced", "fine_tuning", epoch, 0, 0.6, 0.75) for epoch in (1, 5)),
+        *(("swin-unet", "a", "swin", "simple", "fine_tuning", epoch, 0, 0.6, 0.75) for epoch in (0, 1)),
     ]
 )
 
@@ -62,7 +66,7 @@ TRIALS = trial_table(
 def test_a_curve_is_what_a_person_reads_from_the_tables() -> None:
     simple, advanced, swin = curves(SCORES, TRIALS)
     assert (simple.model, simple.encoder, simple.dataset) == ("unet", "unet", "a")
-    assert (simple.scheme, simple.mode, simple.epochs) == ("simple", "full", (0, 1, 5))
+    assert (simple.scheme, simple.protocol, simple.epochs) == ("simple", "fine_tuning", (0, 1, 5))
     assert simple.scores == {COSINE: (0.9, 0.8, 0.3), PEARSON: (0.5, 0.5, 0.5)}
     assert simple.points(COSINE) == [(0, 0.9), (1, 0.8), (5, 0.3)]
     assert simple.standard_errors[COSINE] == (0.01, 0.01, 0.01)
@@ -84,20 +88,23 @@ def test_a_curve_is_what_a_person_reads_from_the_tables() -> None:
 
 def test_what_is_incomplete_is_left_out_and_named() -> None:
     missing = trial_table(
-        [("unet", "a", "unet", "simple", "full", 0, seed, dice, 0.1) for seed, dice in ((0, 0.5), (1, None))]
-        + [("unet", "a", "unet", "simple", "full", 1, 0, 0.5, 0.1)]
-        + [("swin-unet", "a", "swin", "simple", "full", epoch, 0, 0.5, 0.1) for epoch in (0, 1, 20)]
+        [
+            ("unet", "a", "unet", "simple", "fine_tuning", 0, seed, dice, 0.1)
+            for seed, dice in ((0, 0.5), (1, None))
+        ]
+        + [("unet", "a", "unet", "simple", "fine_tuning", 1, 0, 0.5, 0.1)]
+        + [("swin-unet", "a", "swin", "simple", "fine_tuning", epoch, 0, 0.5, 0.1) for epoch in (0, 1, 20)]
     )
     assert curves(SCORES, missing) == []
     assert incomplete(SCORES, missing) == [
-        "unet a simple full: trainings are missing of epoch 0",
-        "swin-unet a simple full: scores are missing of epoch 20",
+        "unet a simple fine_tuning: trainings are missing of epoch 0",
+        "swin-unet a simple fine_tuning: scores are missing of epoch 20",
     ]
 
 
-STUDY = StudyConfig(
+STUDY = Study(
     models=("unet-micro", "swin-unet-micro"), schemes=("simple", "advanced"), seeds=(0, 1),
-    pretraining=PretrainingConfig(series=(0, 1)),
+    pretraining=PretrainingSettings(series=(0, 1)),
 )  # fmt: skip
 CHOICES = [("cosine", 0.5, True), ("l2", 0.0, False)]
 
@@ -132,7 +139,7 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
         c = unit.configuration
         accuracy = 0.75 if (unit.encoder, c.scheme, c.epoch) == ("unet-micro", "simple", 1) else None
         there = i != len(trials) - 1
-        trial_rows.append((c.model, "mni152", unit.encoder, c.scheme, c.mode, c.epoch, unit.seed,
+        trial_rows.append((c.model, "mni152", unit.encoder, c.scheme, c.protocol, c.epoch, unit.seed,
                            i / 100 if there else None, accuracy))  # fmt: skip
         if there:
             metrics = dict.fromkeys(METRICS, 0.5) | {"dice": i / 100}
@@ -160,11 +167,13 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
 
 def test_nothing_recorded_gives_no_curves(tmp_path: Path) -> None:
     encoders = {("unet-micro", "simple"): dict.fromkeys((0, 1), "a" * 64)}
-    study = StudyConfig(models=("unet-micro",))
+    study = Study(models=("unet-micro",))
     trials = downstream_units(study, configurations(study), encoders)
     tables = recorded(Ledger(tmp_path), scoring_units(study, encoders), trials)
     assert curves(*tables) == []
-    assert incomplete(*tables)[0] == "unet-micro mni152 simple full: trainings are missing of epoch 0, 1"
+    assert (
+        incomplete(*tables)[0] == "unet-micro mni152 simple fine_tuning: trainings are missing of epoch 0, 1"
+    )
 
 
 @pytest.mark.alone

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.files import is_of_storage, write_whole
-from raytransfer.results import Storage, patience, patiently
+from raytransfer.results.storage import Storage
+from raytransfer.storage import retrying as patience
+from raytransfer.storage.files import atomic_write, is_storage_error
+from raytransfer.storage.retrying import retry_on_storage_error
 
 
 def _full() -> OSError:
@@ -18,8 +20,8 @@ def _full() -> OSError:
 def test_a_mark_leaves_work_out_until_it_is_asked_for(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
     assert storage.pending("downstream", ["a"]) == {"a"}
-    storage.failures.mark("downstream", "a", "A", "ValueError: no", details="Traceback ...", host="b")
-    storage.failures.mark("downstream", "c", "C", "its host was lost", details="", lasting=False)
+    storage.failures.record("downstream", "a", "A", "ValueError: no", details="Traceback ...", host="b")
+    storage.failures.record("downstream", "c", "C", "its host was lost", details="", permanent=False)
     (found,) = Storage(tmp_path).failures.known("downstream", ["a", "b", "c"])
     assert (found.name, found.reason, found.host) == ("A", "ValueError: no", "b")
     assert [of.key for of in storage.failures.known("downstream", ["a", "b", "c"])] == ["a", "c"]
@@ -50,10 +52,10 @@ MARK = {"kind": "downstream", "key": "a", "name": "A", "reason": "no", "host": "
 )
 def test_a_broken_mark_is_named(tmp_path: Path, content: str, why: str) -> None:
     storage = Storage(tmp_path)
-    storage.failures.mark("downstream", "c", "C", "no", details="")
+    storage.failures.record("downstream", "c", "C", "no", details="")
     storage.failures.check()
     path = storage.failures.path("downstream", "a")
-    write_whole(path, content.encode())
+    atomic_write(path, content.encode())
     with pytest.raises(InputError) as raised:
         storage.failures.check()
     (message,) = raised.value.args
@@ -75,7 +77,7 @@ def test_a_full_storage_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
             raise error
         return "done"
 
-    assert patiently(work, seconds=10) == "done"
+    assert retry_on_storage_error(work, seconds=10) == "done"
 
 
 @pytest.mark.parametrize(("error", "of_storage"), [(_full(), True), (FileNotFoundError("x"), False)])
@@ -88,20 +90,20 @@ def test_it_is_not_waited_for_ever(monkeypatch: pytest.MonkeyPatch, error: OSErr
         raise error
 
     with pytest.raises(OSError, match=str(error.args[-1])) as raised:
-        patiently(work, seconds=0.05)
-    assert is_of_storage(raised.value) is of_storage
+        retry_on_storage_error(work, seconds=0.05)
+    assert is_storage_error(raised.value) is of_storage
     assert (len(tries) > 1) is of_storage
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     path = tmp_path / "folder/file"
-    write_whole(path, b"old")
+    atomic_write(path, b"old")
 
     def write(file: object) -> None:
         file.write(b"ne")
         raise _full()
 
     with pytest.raises(OSError, match="No space"):
-        write_whole(path, write)
+        atomic_write(path, write)
     assert [found.name for found in path.parent.iterdir()] == ["file"]
     assert path.read_bytes() == b"old"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.results import DamagedLedgerError, Ledger, result_row
+from raytransfer.results.ledger import DamagedLedgerError, Ledger
+from raytransfer.results.provenance import result_row
 
 
 def _row(key: str = "a-1", **changes: object) -> dict:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.results import Choice, Curve, curves, incomplete, read_published
-from raytransfer.scheduling import BestOfAll, FirstPeak, FixedBudget, replay
+from raytransfer.results.curves import Choice, Curve, curves, incomplete
+from raytransfer.results.published import read_published
+from raytransfer.scheduling.replay import replay
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget
 
 SCORES, TRIALS = "robustness_scores.csv", "downstream_scores.csv"
 
@@ -32,7 +34,7 @@ def chosen(found: list[Curve], rule: Callable) -> tuple[list[float], list[int]]:
     """TIS and epochs paid for, with the thesis's parameters."""
     tis, paid = [], []
     for curve in found:
-        seen = replay(rule(), curve.points(Choice("cosine", 0.5, -2, curve.mode == "decoder-only")))
+        seen = replay(rule(), curve.points(Choice("cosine", 0.5, -2, curve.protocol == "frozen")))
         tis.append(curve.tis(seen.selected_epoch))
         paid.append(seen.stopped_epoch)
     return tis, paid
@@ -65,26 +67,26 @@ def test_the_published_numbers_come_out(
 
 
 @pytest.mark.parametrize(
-    ("dataset", "mode", "expected"),
+    ("dataset", "protocol", "expected"),
     [
-        ("acdc", "full", (0.9963, 0.9814, 0.9986, 0.9650)),
-        ("acdc", "decoder-only", (0.9970, 0.9464, 0.9909, 0.9085)),
-        ("covid-qu-ex", "full", (0.9945, 0.9690, 0.9961, 0.9661)),
-        ("covid-qu-ex", "decoder-only", (0.9885, 0.9518, 0.9919, 0.9146)),
+        ("acdc", "fine_tuning", (0.9963, 0.9814, 0.9986, 0.9650)),
+        ("acdc", "frozen", (0.9970, 0.9464, 0.9909, 0.9085)),
+        ("covid-qu-ex", "fine_tuning", (0.9945, 0.9690, 0.9961, 0.9661)),
+        ("covid-qu-ex", "frozen", (0.9885, 0.9518, 0.9919, 0.9146)),
     ],
 )
 def test_the_published_numbers_of_a_dataset_and_mode_come_out(
-    found: list[Curve], dataset: str, mode: str, expected: tuple[float, ...]
+    found: list[Curve], dataset: str, protocol: str, expected: tuple[float, ...]
 ) -> None:
-    members = [curve for curve in found if (curve.dataset, curve.mode) == (dataset, mode)]
+    members = [curve for curve in found if (curve.dataset, curve.protocol) == (dataset, protocol)]
     rules = (BestOfAll, FirstPeak, lambda: FixedBudget(300), lambda: FixedBudget(0))
     means = [np.mean(chosen(members, rule)[0]) for rule in rules]
     assert means == pytest.approx(expected, abs=5e-5)
 
 
 def test_source_accuracy_and_metrics_are_read(shared: Path, found: list[Curve]) -> None:
-    names = ("unet", "covid-qu-ex", "advanced", "full")
-    curve = next(c for c in found if (c.model, c.dataset, c.scheme, c.mode) == names)
+    names = ("unet", "covid-qu-ex", "advanced", "fine_tuning")
+    curve = next(c for c in found if (c.model, c.dataset, c.scheme, c.protocol) == names)
     accuracies = (0.001, 0.022, 0.126, 0.424, 0.536, 0.567, 0.62, 0.658, 0.702, 0.718)
     assert curve.source_accuracy == accuracies, "epoch 0 stands under the other scheme"
     _, trials = read_published(shared / "published" / SCORES, shared / "published" / TRIALS)
@@ -182,11 +184,11 @@ CORRUPT = [
      "row 1143 repeats row 9: the same training and 'seed' with other results"),
     (TRIALS, put(9, 2, "7"), "row 9, column 'pretraining length': "),
     (TRIALS, without("basic U-Net", "ACDC", "50", "0.568", "True", "simple"),
-     "column 'pretraining length': no training (decoder-only) of checkpoint 50 of dataset ACDC, encoder "
+     "column 'pretraining length': no training (frozen) of checkpoint 50 of dataset ACDC, encoder "
      "u-net_encoder, pretraining_scheme simple_training, which row "),
     (TRIALS, without("Swin U-Net", "COVIDQUDataset", "0", "0.001", "False"),
      "column 'pretraining length': no training (full) of checkpoint 0 of dataset COVID-QU"),
-    (TRIALS, without("basic U-Net", "ACDC"), "no training (decoder-only) of checkpoint 0 of dataset ACDC"),
+    (TRIALS, without("basic U-Net", "ACDC"), "no training (frozen) of checkpoint 0 of dataset ACDC"),
     (TRIALS, lambda lines: [*lines[:-1], lines[-1][:-1]], "row 1142: the last line does not end"),
 ]  # fmt: skip
 
@@ -236,8 +238,8 @@ def test_a_dataset_is_known_whatever_its_spelling(
 
 
 def test_a_training_that_stands_there_twice_counts_once(found: list[Curve]) -> None:
-    names = ("unet", "acdc", "advanced", "full")
-    curve = next(c for c in found if (c.model, c.dataset, c.scheme, c.mode) == names)
+    names = ("unet", "acdc", "advanced", "fine_tuning")
+    curve = next(c for c in found if (c.model, c.dataset, c.scheme, c.protocol) == names)
     assert [len(seeds) for seeds in curve.performances] == [5] * 10, "the file has six rows of epoch 5"
     assert curve.performances[2][3] == 0.9064241995400868
 

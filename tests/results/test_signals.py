@@ -1,18 +1,19 @@
 import pytest
 
-from raytransfer.config import RobustnessConfig
 from raytransfer.errors import InputError
-from raytransfer.results import Choice, Signal, read_signal, rule_and_signal
+from raytransfer.results.curves import Choice
+from raytransfer.results.signals import Signal, read_signal, rule_and_signal
+from raytransfer.transferability.settings import RobustnessSettings
 
-SETTLED_ON = Signal("l2", 1.0, -4, ())
+PLATEAU_ON = Signal("l2", 1.0, -4, ())
 
 
 @pytest.mark.parametrize(
     ("text", "signal"),
     [
         ("cosine", Signal()),
-        ("l2(margin=1, level=-4, pooled=never)", SETTLED_ON),
-        ("pearson(level=2,pooled=always)", Signal("pearson", 0.5, 2, ("full", "decoder-only"))),
+        ("l2(margin=1, level=-4, pooled=never)", PLATEAU_ON),
+        ("pearson(level=2,pooled=always)", Signal("pearson", 0.5, 2, ("fine_tuning", "frozen"))),
     ],
 )
 def test_a_signal_reads_as_it_writes(text: str, signal: Signal) -> None:
@@ -37,14 +38,14 @@ def test_wrong_signals_are_named(text: str, message: str) -> None:
 
 
 def test_levels_count_from_the_end_for_an_encoder() -> None:
-    assert Signal(level=4).choice("unet", "full") == Choice("cosine", 0.5, -2, False)
-    assert Signal(level=4).choice("swin", "decoder-only") == Choice("cosine", 0.5, -1, True)
-    assert Signal.of_study(RobustnessConfig(level=-1)).choice("swin", "full").level == -1
+    assert Signal(level=4).choice("unet", "fine_tuning") == Choice("cosine", 0.5, -2, False)
+    assert Signal(level=4).choice("swin", "frozen") == Choice("cosine", 0.5, -1, True)
+    assert Signal.of_study(RobustnessSettings(level=-1)).choice("swin", "fine_tuning").level == -1
 
 
 def test_a_rule_follows_what_it_is_told_else_what_it_was_made_for_else_the_study() -> None:
     study = Signal(margin=0.25)
     assert rule_and_signal("first-peak(patience=2)", study) == ("first-peak(patience=2)", study)
-    assert rule_and_signal("settled", study) == ("settled", SETTLED_ON)
-    assert rule_and_signal("settled(factor=2) on cosine", study) == ("settled(factor=2)", Signal())
+    assert rule_and_signal("plateau", study) == ("plateau", PLATEAU_ON)
+    assert rule_and_signal("plateau(factor=2) on cosine", study) == ("plateau(factor=2)", Signal())
     assert rule_and_signal("asha", study) == ("asha", study)

@@ -6,23 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.config import (
-    DownstreamConfig,
-    PretrainingConfig,
-    ResourcesConfig,
-    RobustnessConfig,
-    SourceConfig,
-    StudyConfig,
-    TargetConfig,
-)
+from raytransfer.data.settings import SourceSettings, TargetSettings
 from raytransfer.errors import InputError
+from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.results.study_file import read_study, write_study
+from raytransfer.study import ResourcesSettings, Study
+from raytransfer.transferability.settings import RobustnessSettings
 
-STUDY = StudyConfig(
+STUDY = Study(
     models=("unet-micro", "swin-unet-micro"),
     schemes=("simple", "advanced"),
     datasets=("mni152", "polyps"),
-    target=TargetConfig(data_root="/data", fingerprints=(("polyps", "a" * 64),)),
+    target=TargetSettings(data_root="/data", fingerprints=(("polyps", "a" * 64),)),
 )
 
 
@@ -49,10 +45,10 @@ def test_a_storage_path_without_one_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"downstream": DownstreamConfig(epochs=3)}, "downstream.epochs: 8 there, 3 here"),
-        ({"pretraining": PretrainingConfig(seed=1)}, "pretraining.seed: 0 there, 1 here"),
-        ({"robustness": RobustnessConfig(margins=(0.5,))}, r"robustness.margins: \[0.0, 0.25"),
-        ({"source": SourceConfig(train_per_class=4)}, "source.train_per_class: 48 there, 4 here"),
+        ({"downstream": DownstreamSettings(epochs=3)}, "downstream.epochs: 8 there, 3 here"),
+        ({"pretraining": PretrainingSettings(seed=1)}, "pretraining.seed: 0 there, 1 here"),
+        ({"robustness": RobustnessSettings(margins=(0.5,))}, r"robustness.margins: \[0.0, 0.25"),
+        ({"source": SourceSettings(train_per_class=4)}, "source.train_per_class: 48 there, 4 here"),
     ],
 )
 def test_other_settings_are_refused_by_name(root: Path, given: dict, message: str) -> None:
@@ -63,10 +59,10 @@ def test_other_settings_are_refused_by_name(root: Path, given: dict, message: st
 @pytest.mark.parametrize(
     "given",
     [
-        {"resources": ResourcesConfig(cpus_per_trial=2)},
-        {"robustness": RobustnessConfig(distance="l2", margin=0.25, level=1, pooled="never")},
-        {"robustness": RobustnessConfig(batch_size=4, num_workers=3)},
-        {"target": TargetConfig(data_root="/elsewhere", fingerprints=STUDY.target.fingerprints)},
+        {"resources": ResourcesSettings(cpus_per_trial=2)},
+        {"robustness": RobustnessSettings(distance="l2", margin=0.25, level=1, pooled="never")},
+        {"robustness": RobustnessSettings(batch_size=4, num_workers=3)},
+        {"target": TargetSettings(data_root="/elsewhere", fingerprints=STUDY.target.fingerprints)},
     ],
 )
 def test_what_changes_no_result_may_differ(root: Path, given: dict) -> None:

@@ -2,29 +2,31 @@ from dataclasses import replace
 
 import pytest
 
-from raytransfer.config import (
-    DownstreamConfig,
-    PretrainingConfig,
-    ResourcesConfig,
-    RobustnessConfig,
-    StudyConfig,
-    TargetConfig,
+from raytransfer.data.settings import TargetSettings
+from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.results.units import (
+    configurations,
+    downstream_units,
+    pretraining_units,
+    scoring_units,
 )
-from raytransfer.results import configurations, downstream_units, pretraining_units, scoring_units
+from raytransfer.study import ResourcesSettings, Study
+from raytransfer.transferability.settings import RobustnessSettings
 
 ENCODERS = {
     (name, scheme): {0: "a" * 64, 1: "b" * 64, 5: f"{scheme}-b" * 8}
     for name in ("unet-micro", "resnet-micro", "swin-micro")
     for scheme in ("simple", "advanced")
 }
-STUDY = StudyConfig(schemes=("simple", "advanced"))
+STUDY = Study(schemes=("simple", "advanced"))
 
 
-def _trials(study: StudyConfig, encoders: dict = ENCODERS) -> list:
+def _trials(study: Study, encoders: dict = ENCODERS) -> list:
     return downstream_units(study, configurations(study), encoders)
 
 
-def _keys(study: StudyConfig) -> tuple[set, set, set]:
+def _keys(study: Study) -> tuple[set, set, set]:
     return (
         {unit.key for unit in pretraining_units(study)},
         {unit.key for unit in scoring_units(study, ENCODERS)},
@@ -42,18 +44,18 @@ def test_a_study_is_its_product_and_epoch_0_serves_all_schemes() -> None:
 @pytest.mark.parametrize(
     ("change", "moved"),
     [
-        ({"pretraining": PretrainingConfig(seed=1)}, (True, False, False)),  # they follow the weights
-        ({"pretraining": PretrainingConfig(min_workers=1)}, (True, False, False)),
-        ({"robustness": RobustnessConfig(seed=1)}, (False, True, False)),
-        ({"robustness": RobustnessConfig(margins=(0.5,))}, (False, True, False)),
+        ({"pretraining": PretrainingSettings(seed=1)}, (True, False, False)),  # they follow the weights
+        ({"pretraining": PretrainingSettings(min_workers=1)}, (True, False, False)),
+        ({"robustness": RobustnessSettings(seed=1)}, (False, True, False)),
+        ({"robustness": RobustnessSettings(margins=(0.5,))}, (False, True, False)),
         (
-            {"robustness": RobustnessConfig(margin=0.25, level=1, batch_size=7, num_workers=2)},
+            {"robustness": RobustnessSettings(margin=0.25, level=1, batch_size=7, num_workers=2)},
             (False, False, False),
         ),
-        ({"downstream": DownstreamConfig(epochs=3)}, (False, False, True)),
-        ({"target": TargetConfig(slice_step=5)}, (False, True, True)),
-        ({"resources": ResourcesConfig(cpus_per_trial=2)}, (False, False, False)),
-        ({"resources": ResourcesConfig(gpus_per_trial=1)}, (False, True, False)),  # mixed precision
+        ({"downstream": DownstreamSettings(epochs=3)}, (False, False, True)),
+        ({"target": TargetSettings(slice_step=5)}, (False, True, True)),
+        ({"resources": ResourcesSettings(cpus_per_trial=2)}, (False, False, False)),
+        ({"resources": ResourcesSettings(gpus_per_trial=1)}, (False, True, False)),  # mixed precision
     ],
 )
 def test_a_key_moves_with_what_its_result_depends_on_and_nothing_else(change: dict, moved: tuple) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raytransfer.errors import InputError
-from raytransfer.scheduling import RULES, FirstPeak, FixedBudget, StoppingRule, restored, rule_factory
+from raytransfer.scheduling.registry import RULES, restored, rule_factory
+from raytransfer.scheduling.rules import FirstPeak, FixedBudget, StoppingRule
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from raytransfer.scheduling import RULES, FirstPeak, FixedBudget, StoppingRule, 
         ),
         ("fixed-budget(epochs=20)", "fixed-budget(epochs=20)"),
         ("best-of-all(grace_period=0)", "best-of-all(grace_period=0)"),
-        ("settled", "settled(factor=4.0, tolerance=0.1, min_epochs=20, grace_period=1)"),
+        ("plateau", "plateau(factor=4.0, tolerance=0.1, min_epochs=20, grace_period=1)"),
         ("significant-fall(z=1.5)", "significant-fall(z=1.5, patience=1, grace_period=1)"),
     ],
 )
@@ -66,7 +67,7 @@ ARGUMENTS = {
         {"patience": st.integers(1, 3), "min_delta": st.floats(0, 0.5), "grace_period": st.integers(0, 3)}
     ),
     "fixed-budget": st.fixed_dictionaries({"epochs": st.integers(0, 12)}),
-    "settled": st.fixed_dictionaries(
+    "plateau": st.fixed_dictionaries(
         {
             "factor": st.floats(1, 6),
             "tolerance": st.floats(0, 0.5),

@@ -5,15 +5,14 @@ import math
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.scheduling import (
+from raytransfer.scheduling.plateau import Plateau
+from raytransfer.scheduling.replay import Replay, replay
+from raytransfer.scheduling.rules import (
     BestOfAll,
     Decision,
     FirstPeak,
     FixedBudget,
-    Replay,
-    Settled,
     SignificantFall,
-    replay,
 )
 
 NAN, INF = math.nan, math.inf
@@ -123,7 +122,7 @@ def test_impossible_parameters_are_named(make, name: str) -> None:
         (FirstPeak(grace_period=8, patience=9), None),
         (FirstPeak(grace_period=9), "grace_period of first-peak must be at most 8"),
         (BestOfAll(grace_period=9), "grace_period of best-of-all must be at most 8"),
-        (Settled(min_epochs=20), None),
+        (Plateau(min_epochs=20), None),
     ],
 )
 def test_what_no_training_reaches_is_named(rule, message: str | None) -> None:

@@ -7,17 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raytransfer.errors import InputError
-from raytransfer.scheduling import (
-    BestOfAll,
-    Decision,
-    FirstPeak,
-    FixedBudget,
-    Judge,
-    RecordedPretraining,
-    RuleJudge,
-    replay,
-    simulate,
-)
+from raytransfer.scheduling.replay import replay
+from raytransfer.scheduling.rules import BestOfAll, Decision, FirstPeak, FixedBudget
+from raytransfer.scheduling.simulation import Judge, RecordedPretraining, RuleJudge, simulate
 
 NAN = math.nan
 CONTINUE, STOP, PAUSE = Decision.CONTINUE, Decision.STOP, Decision.PAUSE

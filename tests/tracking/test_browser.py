@@ -18,12 +18,15 @@ import numpy as np
 import pytest
 from playwright import sync_api
 
-from raytransfer.tracking import RunRecord, Tracker
-from raytransfer.training.predictions import draw_predictions
+from raytransfer.evaluation.predictions import draw_predictions
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 TRIALS = [
-    f"unet-micro {dataset} simple epoch {epoch} {mode} seed {seed}"
-    for dataset, epoch, mode, seed in product(("acdc", "idrid"), (0, 20), ("full", "decoder-only"), (0, 1))
+    f"unet-micro {dataset} simple epoch {epoch} {protocol} seed {seed}"
+    for dataset, epoch, protocol, seed in product(
+        ("acdc", "idrid"), (0, 20), ("fine_tuning", "frozen"), (0, 1)
+    )
 ]
 
 
@@ -44,18 +47,25 @@ def _publish(root: Path, empty_store: Path) -> str:
     )  # fmt: skip
     with Tracker(f"sqlite:///{root}/mlflow.db", artifact_root=root / "artifacts") as tracker:
         for number, name in enumerate(TRIALS):
-            model, dataset, scheme, _, epoch, mode, _, seed = name.split()
+            model, dataset, scheme, _, epoch, protocol, _, seed = name.split()
             dices = {e: (0.5 + number / 50) * (1 - math.exp(-e / 4)) for e in range(1, 13)}
             record = RunRecord(
-                kind="downstream", key=name.replace(" ", "-"), name=name,
+                kind="downstream",
+                key=name.replace(" ", "-"),
+                name=name,
                 params={
-                    "model": model, "dataset": dataset, "scheme": scheme, "epoch": epoch, "mode": mode,
+                    "model": model,
+                    "dataset": dataset,
+                    "scheme": scheme,
+                    "epoch": epoch,
+                    "protocol": protocol,
                     "seed": seed,
                 },
                 epochs={e: {"train/loss": 1 - dice, "test/dice": dice} for e, dice in dices.items()},
-                summary={"summary/final_dice": dices[12]}, documents={"config.json": {"seed": seed}},
+                summary={"summary/final_dice": dices[12]},
+                documents={"config.json": {"seed": seed}},
                 artifacts={picture: ""},
-            )  # fmt: skip
+            )
             assert tracker.publish(record, wait=True)
         return tracker.ui_hint()[1]
 
@@ -132,8 +142,8 @@ def test_the_link_lists_all_trials_the_best_first(page) -> None:
 
 @pytest.mark.parametrize("field", ["params", "tags"])
 def test_trials_are_filtered_by_what_they_are(page, field: str) -> None:
-    _filter(page, f"{field}.dataset = 'idrid' and {field}.mode = 'full' and {field}.seed = '1'", 2)
-    wanted = [name for name in TRIALS if "idrid" in name and "full" in name and "seed 1" in name]
+    _filter(page, f"{field}.dataset = 'idrid' and {field}.protocol = 'fine_tuning' and {field}.seed = '1'", 2)
+    wanted = [name for name in TRIALS if "idrid" in name and "fine_tuning" in name and "seed 1" in name]
     assert _listed(page, 2) == wanted[::-1]
 
 
@@ -145,7 +155,7 @@ def test_trials_are_compared(page) -> None:
     page.get_by_role("button", name="Compare", exact=True).click()
     page.get_by_text("Comparing 8 Runs from 1 Experiment").wait_for()
     page.locator(".parcoords").first.wait_for()
-    assert {"epoch", "mode", "seed"} <= set(page.locator(".parcoords .axis-title").all_text_contents())
+    assert {"epoch", "protocol", "seed"} <= set(page.locator(".parcoords .axis-title").all_text_contents())
     page.goto(f"{trials}&compareRunsMode=CHART")
     card = page.get_by_test_id("experiment-view-compare-runs-card").filter(has_text="test/dice")
     card.locator(".scatterlayer .trace").nth(7).wait_for()

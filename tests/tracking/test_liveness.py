@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from raytransfer.tracking import RunRecord, Tracker, liveness, tracker
-from raytransfer.tracking.liveness import ALIVE_TAG, PROCESS_TAG, is_gone, signs_of_life, this_process
+from raytransfer.tracking import liveness, tracker
+from raytransfer.tracking.liveness import (
+    ALIVE_TAG,
+    PROCESS_TAG,
+    is_gone,
+    signs_of_life,
+    this_process,
+)
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 HOST, NAMESPACE, PID, STARTED = this_process().split()
 

@@ -1,11 +1,12 @@
 from pathlib import Path
 
-from raytransfer.config import StudyConfig
-from raytransfer.metrics import METRICS
-from raytransfer.results import Storage, configurations, downstream_units, pretraining_units
-from raytransfer.tracking import PRETRAINING_METRICS, downstream_record, pretraining_record
+from raytransfer.metrics.segmentation import METRICS
+from raytransfer.results.storage import Storage
+from raytransfer.results.units import configurations, downstream_units, pretraining_units
+from raytransfer.study import Study
+from raytransfer.tracking.records import PRETRAINING_METRICS, downstream_record, pretraining_record
 
-STUDY = StudyConfig()
+STUDY = Study()
 SYSTEM = {"system/gpu_0_utilization_percentage": 90.0}
 
 

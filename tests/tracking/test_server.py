@@ -12,7 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from raytransfer.tracking import RunRecord, Tracker, tracker, writer
+from raytransfer.tracking import tracker, writer
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 EPOCHS = range(1, 6)
 

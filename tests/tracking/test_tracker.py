@@ -13,8 +13,11 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from raytransfer.errors import InputError
-from raytransfer.models import create_segmentation_model, save_trained
-from raytransfer.tracking import RunRecord, Tracker, store
+from raytransfer.models.registry import create_segmentation_model
+from raytransfer.models.trained import save_trained
+from raytransfer.tracking import store
+from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.tracker import Tracker
 
 NOWHERE = Path("/nowhere")
 

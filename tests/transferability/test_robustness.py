@@ -11,16 +11,12 @@ from scipy.spatial import distance as scipy_distance
 from torchvision.transforms.v2 import functional as F
 
 from raytransfer.errors import InputError
-from raytransfer.models import create_encoder
-from raytransfer.training.seeding import seeded
-from raytransfer.transferability import (
-    ColorJitter,
-    RobustnessScore,
-    hinge_sums,
-    robustness,
-    score_encoder,
-)
+from raytransfer.models.registry import create_encoder
+from raytransfer.runtime.seeding import seeded
 from raytransfer.transferability.distances import DISTANCES, neighbour_products
+from raytransfer.transferability.hinge_sums import RobustnessScore
+from raytransfer.transferability.jitter import ColorJitter
+from raytransfer.transferability.robustness import hinge_sums, robustness, score_encoder
 
 
 @pytest.fixture(scope="module")

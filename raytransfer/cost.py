@@ -1,0 +1,101 @@
+"""What a training costs, measured here and extrapolated: nothing is assumed about the machine."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from raytransfer.data.arrays import SegmentationData, Split
+from raytransfer.data.sources.images import ArrayImages, ClassificationData
+from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.evaluation.training import DownstreamTraining
+from raytransfer.models.registry import create_encoder, encoder_of
+from raytransfer.pretraining.loop import Pretraining
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.runtime.seeding import seeded
+
+NUM_CLASSES = 4
+CPU_PIXELS = 2 * 224 * 224
+"""Pixels per step that are timed without a GPU; a whole batch would take minutes."""
+
+
+def _images_per_step(batch_size: int, image_size: int, device: str) -> int:
+    """Return how many images are timed at once: an even number, which mixing needs, or a single image."""
+    most = max(2, CPU_PIXELS // image_size**2) if device == "cpu" else batch_size
+    size = min(batch_size, most)
+    return size - size % 2 if size > 1 else size
+
+
+def _seconds_of_a_step(training: DownstreamTraining | Pretraining) -> float:
+    """Time an epoch that is one batch, after another in which buffers and kernels are set up."""
+    training.train_epoch()
+    began = time.perf_counter()
+    training.train_epoch()
+    return time.perf_counter() - began
+
+
+def seconds_per_image(model: str, config: DownstreamSettings, *, image_size: int, frozen: bool) -> float:
+    """Time an optimiser step on random images and return seconds per training image.
+
+    Args:
+        model: Name for `create_segmentation_model`.
+        config: The recipe; its batch size counts on a GPU.
+        image_size: Side of the images, pixels.
+        frozen: Whether only the decoder is trained.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    size = _images_per_step(config.batch_size, image_size, device)
+    rng = np.random.default_rng(0)
+    shape = (size, image_size, image_size)
+    split = Split(
+        images=rng.uniform(size=(*shape, 1)).astype(np.float32),
+        masks=rng.integers(0, NUM_CLASSES, shape).astype(np.uint8),
+    )
+    data = SegmentationData(
+        name="random",
+        class_names=tuple(map(str, range(NUM_CLASSES))),
+        train=split,
+        test=split,
+        image_size=image_size,
+    )
+    with seeded(0):
+        encoder = create_encoder(encoder_of(model))
+    training = DownstreamTraining(model, encoder, config, data, frozen=frozen, seed=0, device=device)
+    return _seconds_of_a_step(training) / size
+
+
+def pretraining_seconds_per_image(
+    encoder: str, scheme: str, config: PretrainingSettings, *, image_size: int, num_classes: int
+) -> float:
+    """Time an optimiser step on random images and return seconds per training image, in one process.
+
+    Reading images from files and validation are not timed.
+
+    Args:
+        encoder: Name for `create_encoder`.
+        scheme: Pretraining scheme.
+        config: The recipe; its batch, or chunk, counts on a GPU.
+        image_size: Side of the images, pixels.
+        num_classes: Classes of the source data.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    share = config.batch_size // config.num_workers
+    size = _images_per_step(min(config.chunk_size or share, share), image_size, device)
+    rng = np.random.default_rng(0)
+    images = ArrayImages(
+        images=rng.integers(0, 256, (size, image_size, image_size, 3), np.uint8),
+        labels=rng.integers(0, num_classes, size),
+    )
+    data = ClassificationData(
+        name="random",
+        class_names=tuple(map(str, range(num_classes))),
+        train=images,
+        val=images,
+        image_size=image_size,
+    )
+    recipe = replace(
+        config, epochs=2, series=(2,), warmup_epochs=0, batch_size=size, num_workers=1, min_workers=0
+    )
+    training = Pretraining(encoder, scheme, recipe, data, device=device)
+    return _seconds_of_a_step(training) / size

@@ -1,0 +1,1 @@
+"""Files of images and volumes, and what their values mean."""

@@ -1,0 +1,1 @@
+"""Pretraining: methods, the loop, batches, recipes. One process; plain torch."""

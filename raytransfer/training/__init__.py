@@ -1,1 +1,0 @@
-"""The loops: pretraining and downstream; losses, schedules, seeding. One process, pure torch."""
