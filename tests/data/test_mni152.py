@@ -33,7 +33,7 @@ def test_train_and_test_blocks_are_apart_by_the_gap() -> None:
 
 def test_labels_at_full_resolution_are_the_templates_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """At the template's own 233 px nothing is averaged, so the labels must be its argmax."""
-    monkeypatch.setattr("raytransfer.config._require_image_size", lambda name, pixels: None)
+    monkeypatch.setattr("raytransfer.data.settings.require_image_size", lambda name, pixels: None)
     data = load_target("mni152", TargetSettings(image_size=233, slice_step=10))
     grey, white = (
         np.asarray(load(resolution=1).dataobj, dtype=np.float64)

@@ -25,7 +25,7 @@ POD = {"type": "object", "required": ["spec"], "properties": {"spec": {"required
 # which are Kubernetes's, only that they have containers.
 RAY_CLUSTER = _fields(
     "headGroupSpec",
-    authOptions=_fields(protocol={"enum": ["disabled", "token"]}, enableK8sTokenAuth=SWITCH),
+    authOptions=_fields(mode={"enum": ["disabled", "token"]}, enableK8sTokenAuth=SWITCH),
     autoscalerOptions=_fields(
         idleTimeoutSeconds={"type": "integer"},
         upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]},
@@ -87,10 +87,10 @@ def test_kuberay_has_the_fields_of_its_definition(kuberay: dict[str, dict[str, A
     cluster = kuberay["RayCluster/raytransfer"]
     assert cluster["apiVersion"] == "ray.io/v1"
     Draft202012Validator(RAY_CLUSTER).validate(cluster["spec"])
-    wrong = {**cluster["spec"], "authOptions": {"protocol": "password"}}
+    wrong = {**cluster["spec"], "authOptions": {"mode": "password"}}
     assert not Draft202012Validator(RAY_CLUSTER).is_valid(wrong)
     spec = cluster["spec"]
-    assert spec["authOptions"] == {"protocol": "token"}
+    assert spec["authOptions"] == {"mode": "token"}
     assert spec["enableInTreeAutoscaling"]
     (group,) = spec["workerGroupSpecs"]
     assert (group["minReplicas"], group["replicas"]) == (0, 0)

@@ -118,8 +118,8 @@ def test_histories(rule, results: list[dict], stop: int | None, selected: dict) 
 def test_standard_errors_go_with_their_target() -> None:
     results = [
         {
-            "epoch": e, "robustness/a/fine_tuning": s, "robustness/a/full_standard_error": 0.1,
-            "robustness/b/fine_tuning": s, "robustness/b/full_standard_error": 0.01,
+            "epoch": e, "robustness/a/fine_tuning": s, "robustness/a/fine_tuning_standard_error": 0.1,
+            "robustness/b/fine_tuning": s, "robustness/b/fine_tuning_standard_error": 0.01,
         }
         for e, s in enumerate([0.0, 0.9, 0.7, 0.6], 0)
     ]  # fmt: skip
