@@ -1,16 +1,16 @@
-"""The ablation: how well each choice of the robustness indicator's parameters chooses checkpoints."""
+"""The ablation: how well each choice of the robustness indicator's parameters chooses checkpoints.
 
-import math
+One parameter is varied at a time, or all at once; what a choice is worth is the TIS of what it selects.
+"""
+
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tabulate import tabulate
-
 from raytransfer.evaluation.settings import PROTOCOLS
-from raytransfer.report.choosing import ALL, cell, choose, groups, rows, values
-from raytransfer.results.curves import Curve
-from raytransfer.results.signals import Signal
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.selection import groups, recorded_values, select_all, statistics_rows
+from raytransfer.statistics.signals import Signal
 
 
 class Method(NamedTuple):
@@ -34,7 +34,6 @@ class Method(NamedTuple):
 
 
 METHODS = tuple(Method(name, grace_period) for grace_period in (1, 0) for name in ("offline", "online"))
-EXTREMES = 5
 
 
 def _name(parameter: str, value: Any) -> str:
@@ -55,12 +54,12 @@ def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     return [
         row
         for parameter in Signal._fields
-        for value in values(curves, parameter)
+        for value in recorded_values(curves, parameter)
         for method in METHODS
-        for row in rows(
+        for row in statistics_rows(
             among,
             {"parameter": parameter, "value": _name(parameter, value), **method._asdict()},
-            choose(curves, method.rule, Signal()._replace(**{parameter: value})),
+            select_all(curves, method.rule, Signal()._replace(**{parameter: value})),
         )
     ]
 
@@ -76,82 +75,9 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
         row
         for choice in sorted({choice for curve in curves for choice in curve.scores})
         for method in METHODS
-        for row in rows(
+        for row in statistics_rows(
             among,
             {**choice._asdict(), **method._asdict()},
-            choose(curves, method.rule, Signal(*choice[:3], PROTOCOLS if choice.pooled else ())),
+            select_all(curves, method.rule, Signal(*choice[:3], PROTOCOLS if choice.pooled else ())),
         )
     ]
-
-
-def _parameter_table(parameter: str, of: Sequence[dict[str, Any]]) -> str:
-    """Return one parameter's rows as a text table, the methods side by side."""
-    lines: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in of:
-        key = (row["value"], row["dataset"], row["protocol"], row["configurations"])
-        lines.setdefault(key, {})[str(Method(row["method"], row["grace_period"]))] = cell(row)
-    methods = [str(method) for method in METHODS]
-    body = [[*key, *(cells.get(method, "-") for method in methods)] for key, cells in lines.items()]
-    return tabulate(body, headers=[parameter, "dataset", "protocol", "n", *methods], disable_numparse=True)
-
-
-def _extremes_table(of: Sequence[dict[str, Any]], method: Method, configurations: int) -> str:
-    """Return the best and the worst choices that all configurations have, as a text table."""
-    ranked = sorted(
-        (
-            row
-            for row in of
-            if Method(row["method"], row["grace_period"]) == method
-            and (row["dataset"], row["protocol"], row["configurations"]) == (ALL, ALL, configurations)
-        ),
-        key=lambda row: -row["mean"],
-    )
-    ranks = sorted({*range(min(EXTREMES, len(ranked))), *range(max(0, len(ranked) - EXTREMES), len(ranked))})
-    body = [
-        [
-            f"{rank + 1} of {len(ranked)}",
-            *(row[name] for name in ("distance", "margin", "level")),
-            "yes" if row["pooled"] else "no",
-            cell(row),
-        ]
-        for rank, row in ((rank, ranked[rank]) for rank in ranks)
-    ]
-    return tabulate(body, headers=["rank", "distance", "margin", "level", "pooled", str(method)])
-
-
-def ablation_text(
-    curves: Sequence[Curve], varied: Sequence[dict[str, Any]], every: Sequence[dict[str, Any]]
-) -> str:
-    """Return the ablation as text: a table per parameter, then the best and worst of all choices.
-
-    Args:
-        curves: The configurations.
-        varied: Their `parameter_rows`.
-        every: Their `choice_rows`.
-    """
-    count = len(curves)
-    tables = [
-        _parameter_table(parameter, [row for row in varied if row["parameter"] == parameter])
-        for parameter in Signal._fields
-    ]
-    extremes = [_extremes_table(every, method, count) for method in METHODS[:2]]
-    spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]
-    heading = [
-        "Ablation: TIS with one parameter varied, the others being cosine, margin 0.5, level -2 (second to "
-        "last), pooled for frozen.",
-        "Mean ± standard error over n configurations (worst); levels are counted from the deepest, -1.",
-    ]
-    if not any(map(math.isnan, spread)):
-        heading.append(
-            f"Seed by seed, the means over all vary by {min(spread):.4f} to {max(spread):.4f} (standard "
-            "deviation over downstream seeds)."
-        )
-    return "\n\n".join(
-        [
-            "\n".join(heading),
-            *tables,
-            f"Of all choices that the {count} configurations have scores for, the best and the worst (the "
-            "best of so many looks better than it is):",
-            *extremes,
-        ]
-    )

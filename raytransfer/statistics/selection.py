@@ -1,6 +1,11 @@
-"""How good it is to choose checkpoints in some way: TIS over configurations, with its uncertainty.
+"""Selection of checkpoints: what a strategy takes of recorded curves, and its TIS over them.
 
-A configuration is a recorded curve: model, dataset, scheme and protocol.
+A configuration is a recorded curve: model, dataset, scheme and protocol. The transferability indicator score
+(TIS) of a selection is performance of the selected checkpoint / performance of the best one, in [0, 1]; its
+regret is 1 - TIS (thesis, eq. 3.1).
+
+- A curve that lacks the scores that a strategy follows has a TIS of NaN and counts in no mean.
+- A strategy that sees no usable score selects nothing: NaN too.
 """
 
 import math
@@ -12,26 +17,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raytransfer.evaluation.settings import PROTOCOLS
-from raytransfer.results.curves import Curve
-from raytransfer.results.signals import Signal
 from raytransfer.scheduling.replay import Replay, replay
-from raytransfer.scheduling.rules import StoppingRule
+from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, StoppingRule
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.signals import Signal
 from raytransfer.transferability.settings import POOLINGS
 
 Array = NDArray[np.float64]
 ALL = "all"
+BEST, PEAK = "best robustness, epoch 0 left out", "first peak"
+LAST, NONE = "last checkpoint", "no pretraining"
+ACCURACY = "best source accuracy"
+
+Strategies = dict[str, Callable[[], StoppingRule]]
+"""Name -> what makes a fresh stopping rule."""
+
+FOLLOW_SCORES: Strategies = {
+    PEAK: FirstPeak,
+    "first peak, patience 2": lambda: FirstPeak(patience=2),
+    BEST: BestOfAll,
+    "best robustness, epoch 0 included": lambda: BestOfAll(grace_period=0),
+}
 
 
-def values(curves: Sequence[Curve], parameter: str) -> list[Any]:
+def budget_name(epochs: int) -> str:
+    """Return the name of the strategy that takes a fixed budget of pretraining."""
+    return f"fixed at {epochs}"
+
+
+def _fixed(epochs: int) -> Callable[[], StoppingRule]:
+    return lambda: FixedBudget(epochs)
+
+
+def strategies(curves: Sequence[Curve]) -> Strategies:
+    """Return the ways to choose a checkpoint that are compared, those that need no scores first.
+
+    Args:
+        curves: The configurations, at least one. Fixed budgets are the epochs that any of them has; the last
+            checkpoint is that of the longest pretraining.
+    """
+    epochs = sorted({epoch for curve in curves for epoch in curve.epochs})
+    budgets = {budget_name(epoch): _fixed(epoch) for epoch in epochs if epoch > 0}
+    untrained = {NONE: _fixed(0)} if epochs[0] == 0 else {}
+    return {**untrained, **budgets, LAST: _fixed(epochs[-1]), **FOLLOW_SCORES}
+
+
+def recorded_values(curves: Sequence[Curve], parameter: str) -> list[Any]:
     """Return the values of a field of `Signal` that curves have scores for, the deepest level first."""
     if parameter == "pooled":
         return list(POOLINGS.values())
-    found = {getattr(choice, parameter) for curve in curves for choice in curve.scores}
-    return sorted(found, reverse=parameter == "level")
+    recorded = {getattr(choice, parameter) for curve in curves for choice in curve.scores}
+    return sorted(recorded, reverse=parameter == "level")
 
 
-class Chosen(NamedTuple):
-    """What a way of choosing takes, one entry per curve; NaN where a curve lacks the scores it needs.
+class Selections(NamedTuple):
+    """What a strategy takes, one entry per curve; NaN where a curve lacks the scores it needs.
 
     Attributes:
         tis: TIS of the chosen checkpoint (N).
@@ -60,7 +100,9 @@ def select(curve: Curve, rule: StoppingRule, signal: Signal | None) -> Replay | 
     return replay(rule, curve.points(choice)) if choice in curve.scores else None
 
 
-def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Signal | None) -> Chosen:
+def select_all(
+    curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Signal | None
+) -> Selections:
     """Return what a stopping rule takes from every curve.
 
     Args:
@@ -71,20 +113,20 @@ def choose(curves: Sequence[Curve], rule: Callable[[], StoppingRule], signal: Si
     num_seeds = min(len(seeds) for curve in curves for seeds in curve.performances)
     tis, seed_tis, paid = [], [], []
     for curve in curves:
-        seen = select(curve, rule(), signal)
-        epoch = seen.selected_epoch if seen else None
+        replayed = select(curve, rule(), signal)
+        epoch = replayed.selected_epoch if replayed else None
         tis.append(curve.tis(epoch))
         seed_tis.append(curve.seed_tis(epoch)[:num_seeds])
-        paid.append(seen.stopped_epoch if seen else math.nan)
-    return Chosen(np.array(tis), np.array(seed_tis), np.array(paid))
+        paid.append(replayed.stopped_epoch if replayed else math.nan)
+    return Selections(np.array(tis), np.array(seed_tis), np.array(paid))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statistics:
-    """TIS of a way of choosing over configurations.
+class TisStatistics:
+    """TIS of a strategy over configurations.
 
     Attributes:
-        configurations: How many of them have what the way of choosing needs.
+        configurations: How many of them have what the strategy needs.
         mean: Mean TIS over them.
         standard_error: Of that mean, over configurations taken as independent: standard deviation (n - 1) /
             sqrt(n). They share data sets and encoders, so it is rather too small. NaN for one.
@@ -102,15 +144,15 @@ class Statistics:
     epochs: float
 
 
-def statistics(chosen: Chosen, members: NDArray[np.bool_]) -> Statistics:
-    """Return the statistics over those of `members` (N) that have a TIS."""
-    there = members & np.isfinite(chosen.tis)
-    tis, seeds, epochs = chosen.tis[there], chosen.seed_tis[there], chosen.epochs[there]
+def tis_statistics(selections: Selections, members: NDArray[np.bool_]) -> TisStatistics:
+    """Return the statistics over those of `members` (N) that have a TIS; all NaN where none has."""
+    counted = members & np.isfinite(selections.tis)
+    tis, seeds, epochs = (of_curves[counted] for of_curves in selections)
     if not len(tis):
         nothing = dict.fromkeys(("mean", "standard_error", "seed_spread", "worst", "epochs"), math.nan)
-        return Statistics(configurations=0, **nothing)
+        return TisStatistics(configurations=0, **nothing)
     many_seeds = seeds.shape[1] > 1
-    return Statistics(
+    return TisStatistics(
         configurations=len(tis),
         mean=float(tis.mean()),
         standard_error=standard_error(tis),
@@ -121,7 +163,7 @@ def statistics(chosen: Chosen, members: NDArray[np.bool_]) -> Statistics:
 
 
 def standard_error(values: Array) -> float:
-    """Return the standard error of the mean of independent values; NaN for fewer than two."""
+    """Return the standard error of the mean of independent values, s / sqrt(n); NaN for fewer than two."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
 
 
@@ -130,7 +172,8 @@ class Group(NamedTuple):
 
     Attributes:
         names: What they have in common, for example "dataset" -> "acdc" and "protocol" -> "fine_tuning"; or
-        "all". members: Which curves they are (N).
+            "all".
+        members: Which curves they are (N).
     """
 
     names: Mapping[str, str]
@@ -144,26 +187,45 @@ def groups(curves: Sequence[Curve], by: str = "dataset") -> list[Group]:
         curves: The configurations.
         by: "dataset" or "model".
     """
-    found = []
+    averaged = []
     for value in sorted({getattr(curve, by) for curve in curves}):
         for protocol in PROTOCOLS:
             members = np.array([(getattr(c, by), c.protocol) == (value, protocol) for c in curves])
             if members.any():
-                found.append(Group({by: value, "protocol": protocol}, members))
-    return [*found, Group({by: ALL, "protocol": ALL}, np.ones(len(curves), dtype=bool))]
+                averaged.append(Group({by: value, "protocol": protocol}, members))
+    return [*averaged, Group({by: ALL, "protocol": ALL}, np.ones(len(curves), dtype=bool))]
 
 
-def rows(among: Sequence[Group], names: Mapping[str, Any], chosen: Chosen) -> list[dict[str, Any]]:
+def statistics_rows(
+    among: Sequence[Group], names: Mapping[str, Any], selections: Selections
+) -> list[dict[str, Any]]:
     """Return a row per group: `names`, the group's, and the statistics; groups without any are left out."""
-    found = []
-    for group in among:
-        of = statistics(chosen, group.members)
-        if of.configurations:
-            found.append({**names, **group.names, **vars(of)})
-    return found
+    return [
+        {**names, **group.names, **vars(computed)}
+        for group in among
+        if (computed := tis_statistics(selections, group.members)).configurations
+    ]
 
 
-def cell(row: Mapping[str, Any]) -> str:
-    """Return a row's TIS as text: mean ± standard error (worst)."""
-    error = "" if math.isnan(row["standard_error"]) else f" ± {row['standard_error']:.4f}"
-    return f"{row['mean']:.4f}{error} ({row['worst']:.4f})"
+def rule_rows(
+    curves: Sequence[Curve], signal: Signal | None = None, *, by: str = "dataset"
+) -> list[dict[str, Any]]:
+    """Return the statistics of every strategy, one row per strategy, dataset and protocol ("all": over all).
+
+    Args:
+        curves: The configurations, at least one.
+        signal: The scores that rules follow; the thesis's where None: cosine, margin 0.5, second to last
+            level, pooled for frozen.
+        by: "dataset", or "model" for a row per rule, model and protocol.
+    """
+    among, follows = groups(curves, by), signal or Signal()
+    return [
+        row
+        for name, rule in strategies(curves).items()
+        for row in statistics_rows(among, {"rule": name}, select_all(curves, rule, follows))
+    ]
+
+
+def accuracy_rows(curves: Sequence[Curve], *, by: str = "dataset") -> list[dict[str, Any]]:
+    """Return the same of taking the checkpoint that is best on the source data, where that was recorded."""
+    return statistics_rows(groups(curves, by), {"rule": ACCURACY}, select_all(curves, BestOfAll, None))
