@@ -121,8 +121,8 @@ def indicator_section(
         name="indicators",
         title="What indicators choose",
         words=(
-            f"Robustness here is {answer.signal}: distance, margin of the hinge, encoder level (from the end), "
-            "and the protocols in which representations are averaged over space. Higher is better.",
+            f"Robustness here is {answer.signal}: distance, margin of the hinge, encoder level (from the "
+            "end), and the protocols in which representations are averaged over space. Higher is better.",
         ),
         items=items,
     )
