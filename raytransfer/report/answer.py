@@ -281,15 +281,19 @@ def answer_section(answer: Answer, rows: Sequence[Row]) -> Section:
         headers=("choice", "mean TIS", "worst", "epochs paid", "behind the best way"),
         rows=[
             [
-                words(of.name),
-                number(of.mean, 4, _between(of.range), strong=of is best),
-                number(of.worst),
-                number(of.paid, 1),
+                words(strategy.name),
+                number(strategy.mean, 4, _between(strategy.range), strong=strategy is best),
+                number(strategy.worst),
+                number(strategy.paid, 1),
                 words("best")
-                if of is best
-                else number(of.mean - best.mean, 4, "not told apart" if of.as_good else _between(of.behind)),
+                if strategy is best
+                else number(
+                    strategy.mean - best.mean,
+                    4,
+                    "not told apart" if strategy.as_good else _between(strategy.behind),
+                ),
             ]
-            for of in answer.strategies
+            for strategy in answer.strategies
         ],
         data=strategy_rows(answer),
     )
@@ -303,13 +307,15 @@ def answer_section(answer: Answer, rows: Sequence[Row]) -> Section:
         headers=("dataset", "model", "protocol", "scheme", "best", "sure", "shortest equal", *names),
         rows=[
             [
-                *(words(getattr(of.curve, name)) for name in ("dataset", "model", "protocol", "scheme")),
-                Cell(text=f"epoch {of.best}", note=_dice(of.curve, of.best), value=of.best),
-                words("one seed") if of.seeds == 1 else number(100 * of.best_share, 0),
-                words(of.shortest_equal),
-                *(_selected(of, name) for name in names),
+                *(words(getattr(summary.curve, name)) for name in ("dataset", "model", "protocol", "scheme")),
+                Cell(
+                    text=f"epoch {summary.best}", note=_dice(summary.curve, summary.best), value=summary.best
+                ),
+                words("one seed") if summary.seeds == 1 else number(100 * summary.best_share, 0),
+                words(summary.shortest_equal),
+                *(_selected(summary, name) for name in names),
             ]
-            for of in answer.summaries
+            for summary in answer.summaries
         ]
         + [
             [*map(words, (dataset, model, protocol, scheme)), *[missing()] * (3 + len(names))]

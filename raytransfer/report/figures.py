@@ -153,7 +153,7 @@ def draw_frontier(path: StoragePath, ratings: Sequence[Rating], line: Sequence[R
     with styled():
         figure = new_figure(9.5, 5.0)
         axes = figure.subplots()
-        fixed = sorted((of.mean_epochs, of.mean_tis) for of in line)
+        fixed = sorted((rating.mean_epochs, rating.mean_tis) for rating in line)
         xs, ys = [x for x, _ in fixed], [y for _, y in fixed]
         dense = np.unique(np.concatenate([np.geomspace(max(xs[0], 0.1), xs[-1], 400), xs]))
         axes.plot(dense, np.interp(dense, xs, ys), color=MUTED, label="fixed budgets, in epochs")
@@ -191,13 +191,17 @@ def draw_agreement(path: StoragePath, rows: Rows) -> None:
     with styled(axes_grid=False, axes_spines_left=False, axes_spines_bottom=False):
         figure = new_figure(4.9 * len(datasets) + 0.6, 4.6)
         for axes, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
-            of = {(r["first"], r["second"]): r["spearman"] for r in rows if r["dataset"] == dataset}
-            names = [name for name, other in of if name == other and of[name, name] is not None]
+            correlation = {(r["first"], r["second"]): r["spearman"] for r in rows if r["dataset"] == dataset}
+            names = [
+                name for name, other in correlation if name == other and correlation[name, name] is not None
+            ]
             if not names:
                 axes.set_axis_off()
                 axes.set_title(f"{dataset}: too few trainings")
                 continue
-            values = [[math.nan if of[a, b] is None else of[a, b] for b in names] for a in names]
+            values = [
+                [math.nan if correlation[a, b] is None else correlation[a, b] for b in names] for a in names
+            ]
             axes.pcolormesh(values, cmap=_DIVERGING, vmin=-1, vmax=1, edgecolors=PAPER, linewidth=1)
             for i, line in enumerate(values):
                 for k, value in enumerate(line):
@@ -227,15 +231,17 @@ def draw_pretraining(path: StoragePath, rows: Rows) -> None:
     """
     columns = [name for name in rows[0] if name.endswith(("/loss", "/top1"))]
     panels = [kind for kind in ("loss", "top1") if any(name.endswith(kind) for name in columns)]
-    series = [(key, list(of)) for key, of in groupby(rows, key=lambda row: (row["encoder"], row["scheme"]))]
+    series = [
+        (key, list(epochs)) for key, epochs in groupby(rows, key=lambda row: (row["encoder"], row["scheme"]))
+    ]
     many = len({scheme for (_, scheme), _ in series}) > 1
     dots = len(series[0][1]) <= 15
     with styled():
         figure = new_figure(4.9 * len(panels) + 2.2, 3.8)
         for axes, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            for index, ((encoder, scheme), of) in enumerate(series):
+            for index, ((encoder, scheme), epochs) in enumerate(series):
                 for name in (name for name in columns if name.endswith(kind)):
-                    known = [row for row in of if not math.isnan(row[name])]
+                    known = [row for row in epochs if not math.isnan(row[name])]
                     train = name.startswith("train")
                     axes.plot(
                         [row["epoch"] for row in known], [row[name] for row in known],
@@ -252,12 +258,12 @@ def draw_pretraining(path: StoragePath, rows: Rows) -> None:
         save(figure, path)
 
 
-def _performance_panel(axes: Axes, of: Sequence[Row], epochs: list[int]) -> None:
+def _performance_panel(axes: Axes, rows: Sequence[Row], epochs: list[int]) -> None:
     at = epoch_ticks(axes, epochs)
-    if not any(row.measured for row in of):
+    if not any(row.measured for row in rows):
         axes.text(0.5, 0.5, "missing", transform=axes.transAxes, ha="center", color=MUTED)
         axes.set_yticks([])
-    for index, row in enumerate(of):
+    for index, row in enumerate(rows):
         points = [row.measured.get(epoch) for epoch in epochs]
         mean = [point.mean if point else math.nan for point in points]
         spread = [0.0 if point is None or math.isnan(point.spread) else point.spread for point in points]
@@ -287,10 +293,12 @@ def draw_performance(path: StoragePath, rows: Sequence[Row]) -> None:
         for i, (dataset, protocol) in enumerate(lines):
             for k, model in enumerate(models):
                 axes = panels[i, k]
-                of = [
+                of_panel = [
                     row for row in rows if (row.key[0], row.key[1], row.key[3]) == (model, dataset, protocol)
                 ]
-                _performance_panel(axes, of, sorted({epoch for row in of for epoch in row.expected}))
+                _performance_panel(
+                    axes, of_panel, sorted({epoch for row in of_panel for epoch in row.expected})
+                )
                 axes.set_title(f"{model}, {dataset}\n{protocol}")
                 if k == 0:
                     axes.set_ylabel("Dice (test)")
@@ -310,14 +318,14 @@ def draw_chosen(path: StoragePath, summaries: Sequence[CurveSummary]) -> None:
         summaries: What the curves say, from top to bottom.
     """
     lines = list(summaries)[::-1]
-    epochs = sorted({epoch for of in lines for epoch in of.curve.epochs})
-    many = len({of.curve.scheme for of in lines}) > 1
+    epochs = sorted({epoch for summary in lines for epoch in summary.curve.epochs})
+    many = len({summary.curve.scheme for summary in lines}) > 1
     with styled():
         figure = new_figure(8.6, 0.27 * len(lines) + 1.3)
         axes = figure.subplots()
         at = epoch_ticks(axes, epochs)
-        for y, of in enumerate(lines):
-            equal = [at[e] for e in of.curve.epochs if of.shortest_equal <= e <= of.best]
+        for y, summary in enumerate(lines):
+            equal = [at[e] for e in summary.curve.epochs if summary.shortest_equal <= e <= summary.best]
             axes.plot(
                 [min(equal), max(equal)], [y, y],
                 color=MUTED, alpha=0.35, linewidth=5, solid_capstyle="round",
@@ -329,9 +337,9 @@ def draw_chosen(path: StoragePath, summaries: Sequence[CurveSummary]) -> None:
             (PEAK, "v", VERMILION, 5, True),
         ):  # fmt: skip
             points = [
-                (at[of.best if name == "best mean Dice" else of.selected[name].epoch], y)
-                for y, of in enumerate(lines)
-                if name == "best mean Dice" or name in of.selected
+                (at[summary.best if name == "best mean Dice" else summary.selected[name].epoch], y)
+                for y, summary in enumerate(lines)
+                if name == "best mean Dice" or name in summary.selected
             ]
             axes.plot(
                 [x for x, _ in points], [y for _, y in points], linestyle="none", marker=marker, color=color,
@@ -341,7 +349,7 @@ def draw_chosen(path: StoragePath, summaries: Sequence[CurveSummary]) -> None:
             range(len(lines)),
             [
                 f"{c.dataset}, {c.model}, {c.protocol}" + (f", {c.scheme}" if many else "")
-                for c in (of.curve for of in lines)
+                for c in (summary.curve for summary in lines)
             ],
         )
         axes.set_ylim(-0.7, len(lines) - 0.3)

@@ -29,6 +29,7 @@ from raytransfer.statistics.signals import Signal
 from raytransfer.thesis.findings import DECISIVE, TOLERANCE, finding_rows, findings
 from raytransfer.thesis.printed import side_by_side, why_they_differ
 
+CONFIGURATION = ("dataset", "model", "protocol", "scheme")
 ERROR_OVER = "The small numbers are the standard error over configurations and the worst of them"
 
 
@@ -65,10 +66,10 @@ def _indicator_table(curves: Sequence[Curve], signal: Signal, expected: Expected
     body = [
         [
             words(rule),
-            *(_statistics(of.get(key), count) for key, count in expected.items()),
-            number(of[ALL, ALL]["epochs"], 1),
+            *(_statistics(of_rule.get(key), count) for key, count in expected.items()),
+            number(of_rule[ALL, ALL]["epochs"], 1),
         ]
-        for rule, of in lines.items()
+        for rule, of_rule in lines.items()
     ]
     return Table(
         name=f"indicators_by_{by}",
@@ -109,11 +110,11 @@ def indicator_section(
             draw=lambda path: draw_chosen(path, answer.summaries),
             data=[
                 {
-                    "dataset": of.curve.dataset, "model": of.curve.model, "protocol": of.curve.protocol,
-                    "scheme": of.curve.scheme, "best": of.best, "shortest_equal": of.shortest_equal,
-                    **{name: of.epoch(name) for name in answer.names},
+                    **{name: getattr(summary.curve, name) for name in CONFIGURATION},
+                    "best": summary.best, "shortest_equal": summary.shortest_equal,
+                    **{name: summary.epoch(name) for name in answer.names},
                 }
-                for of in answer.summaries
+                for summary in answer.summaries
             ],
         )
     )  # fmt: skip
@@ -150,23 +151,23 @@ def _scores_figure(answer: Answer, dataset: str) -> Figure:
     data = [
         {
             "dataset": dataset,
-            "model": of.curve.model,
-            "scheme": of.curve.scheme,
-            "protocol": of.curve.protocol,
+            "model": summary.curve.model,
+            "scheme": summary.curve.scheme,
+            "protocol": summary.curve.protocol,
             "epoch": epoch,
             "dice": dice,
             "standard_deviation": spread,
             "robustness": score,
             "standard_error": error,
-            "chosen": epoch == of.epoch(BEST),
+            "chosen": epoch == summary.epoch(BEST),
         }
-        for of in summaries
+        for summary in summaries
         for epoch, dice, spread, score, error in zip(
-            of.curve.epochs,
-            of.curve.dice,
-            of.curve.spread,
-            of.curve.scores[of.choice],
-            of.curve.standard_errors[of.choice],
+            summary.curve.epochs,
+            summary.curve.dice,
+            summary.curve.spread,
+            summary.curve.scores[summary.choice],
+            summary.curve.standard_errors[summary.choice],
             strict=True,
         )
     ]
@@ -247,10 +248,10 @@ def _methods_table(
         setting = tuple(row[name] for name in names)
         lines.setdefault(setting, {})[method, (row["dataset"], row["protocol"])] = row
     body = []
-    for setting, of in lines.items():
+    for setting, of_setting in lines.items():
         shown = ["yes" if v is True else "no" if v is False else v for v in setting]
-        count = of[METHODS[0], (ALL, ALL)]["configurations"]
-        cells = (_statistics(of.get(column), 0) for column in columns)
+        count = of_setting[METHODS[0], (ALL, ALL)]["configurations"]
+        cells = (_statistics(of_setting.get(column), 0) for column in columns)
         body.append([*map(words, shown), words(count), *cells])
     headers = [str(method) if key[0] == ALL else f"{method}: {_group_name(key)}" for method, key in columns]
     return [*names, "n", *headers], body
@@ -296,7 +297,8 @@ def parameter_section(curves: Sequence[Curve], rows: Sequence[Row]) -> Section:
                 headers=("finding", "method", "verdict", "comparisons"),
                 rows=[
                     [
-                        words(f"{of.number}. {of.claim}"), words(method), words(of.verdict(method)),
+                        words(f"{finding.number}. {finding.claim}"), words(method),
+                        words(finding.verdict(method)),
                         words("\n".join(
                             f"{c.name}: {c.difference:+.4f}"
                             + ("" if math.isnan(c.standard_error) else f" ± {c.standard_error:.4f}")
@@ -305,8 +307,8 @@ def parameter_section(curves: Sequence[Curve], rows: Sequence[Row]) -> Section:
                             if c.configurations
                         ) or "no scores to compare"),
                     ]
-                    for of in claims
-                    for method, comparisons in of.comparisons.items()
+                    for finding in claims
+                    for method, comparisons in finding.comparisons.items()
                 ],
                 data=finding_rows(claims),
             )
@@ -323,7 +325,8 @@ def _grid(
     for row in rows:
         lines.setdefault(tuple(row[name] for name in down), {})[row["model"]] = cell(row)
     body = [
-        [*map(words, key), *(of.get(model, Cell(text="–")) for model in models)] for key, of in lines.items()
+        [*map(words, key), *(of_line.get(model, Cell(text="–")) for model in models)]
+        for key, of_line in lines.items()
     ]
     return [*down, *models], body
 
@@ -398,7 +401,7 @@ def performance_section(rows: Sequence[Row]) -> Section:
 
 
 def _performance_figure(rows: Sequence[Row], dataset: str) -> Figure | None:
-    of = [row for row in rows if row.key[1] == dataset]
+    of_dataset = [row for row in rows if row.key[1] == dataset]
     data = [
         {
             "dataset": dataset,
@@ -410,18 +413,18 @@ def _performance_figure(rows: Sequence[Row], dataset: str) -> Figure | None:
             "standard_deviation": point.spread if point else None,
             "seeds": len(point.dice) if point else 0,
         }
-        for row in of
+        for row in of_dataset
         for epoch in row.expected
         for point in [row.measured.get(epoch)]
     ]
-    if not any(row.measured for row in of):
+    if not any(row.measured for row in of_dataset):
         return None
     return Figure(
         name=f"performance_{slug(dataset)}",
         title=f"Performance against pretraining length, {dataset}",
         note="Lines: mean Dice over seeds; band: standard deviation; dots: single trainings. Each panel has "
         "its own axis. (Thesis, Figure 3.1)",
-        draw=lambda path: draw_performance(path, of),
+        draw=lambda path: draw_performance(path, of_dataset),
         data=data,
     )
 
@@ -438,14 +441,14 @@ def pretraining_section(epochs: pa.Table, trials: pa.Table) -> Section | None:
         rows = epochs.select(columns).to_pylist()
         note = "Solid: validation; dashed: training (with augmentation). (Thesis, Figure 2.3)"
     else:
-        found = {
+        accuracy = {
             (row["encoder"], row["scheme"], row["epoch"]): row["source_accuracy"]
             for row in trials.select(["encoder", "scheme", "epoch", "source_accuracy"]).to_pylist()
             if row["source_accuracy"] is not None
         }
         names = ("encoder", "scheme", "epoch", "val/top1")
-        rows = [dict(zip(names, (*key, value), strict=True)) for key, value in sorted(found.items())]
-        lone = {key for key in found if sum(other[:2] == key[:2] for other in found) == 1}
+        rows = [dict(zip(names, (*key, value), strict=True)) for key, value in sorted(accuracy.items())]
+        lone = {key for key in accuracy if sum(other[:2] == key[:2] for other in accuracy) == 1}
         rows = [row for row in rows if (row["encoder"], row["scheme"], row["epoch"]) not in lone]
         note = "Of the checkpoints; the tables hold no losses and no other epochs. (Thesis, Figure 2.3)"
     if not rows:

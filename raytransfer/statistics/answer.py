@@ -243,7 +243,7 @@ def _strategy_summaries(
     for name in names:
         if all(name in summary.selected for summary in summaries):
             selected[name] = [summary.selected[name] for summary in summaries]
-            at = [s.curve.epochs.index(of.epoch) for s, of in zip(summaries, selected[name], strict=True)]
+            at = [s.curve.epochs.index(one.epoch) for s, one in zip(summaries, selected[name], strict=True)]
             draws[name] = np.mean([each[:, k] for each, k in zip(tis, at, strict=True)], axis=0)
     means = {name: float(np.mean([s.tis for s in each])) for name, each in selected.items()}
     paid = {name: float(np.mean([s.paid for s in each])) for name, each in selected.items()}
@@ -309,9 +309,10 @@ def strategy_rows(answer: Answer) -> list[dict[str, Any]]:
     """Return one plain row per strategy."""
     return [
         {
-            "choice": of.name, "mean_tis": of.mean, "low": of.range.low, "high": of.range.high,
-            "worst_tis": of.worst, "epochs": of.paid, "configurations": of.configurations,
-            "behind_best_low": of.behind.low, "behind_best_high": of.behind.high,
+            "choice": strategy.name, "mean_tis": strategy.mean, "low": strategy.range.low,
+            "high": strategy.range.high, "worst_tis": strategy.worst, "epochs": strategy.paid,
+            "configurations": strategy.configurations,
+            "behind_best_low": strategy.behind.low, "behind_best_high": strategy.behind.high,
         }
-        for of in answer.strategies
+        for strategy in answer.strategies
     ]  # fmt: skip

@@ -70,12 +70,12 @@ class Row:
     @property
     def best(self) -> Performance | None:
         """The checkpoint with the best mean, the shorter pretraining of equals."""
-        return None if self.missing else max(self.measured.values(), key=lambda of: (of.mean, -of.epoch))
+        return None if self.missing else max(self.measured.values(), key=lambda one: (one.mean, -one.epoch))
 
     @property
     def worst(self) -> Performance | None:
         """The checkpoint with the lowest mean, the shorter pretraining of equals."""
-        return None if self.missing else min(self.measured.values(), key=lambda of: (of.mean, of.epoch))
+        return None if self.missing else min(self.measured.values(), key=lambda one: (one.mean, one.epoch))
 
 
 def performance(trained: Trained, expected: Mapping[Key, Sequence[int]]) -> list[Row]:
@@ -117,30 +117,30 @@ def performance_rows(rows: Sequence[Row], which: str) -> list[dict[str, Any]]:
         rows: Of `performance`.
         which: "scratch", "last", "best" or "worst".
     """
-    found = []
+    plain: list[dict[str, Any]] = []
     for row in rows:
-        of: Performance | None = getattr(row, which)
+        checkpoint: Performance | None = getattr(row, which)
         model, dataset, scheme, protocol = row.key
-        found.append(
+        plain.append(
             {
                 "dataset": dataset, "protocol": protocol, "scheme": scheme, "model": model,
-                "epoch": of.epoch if of else None,
-                "dice": of.mean if of else None,
-                "standard_deviation": of.spread if of else None,
-                "seeds": len(of.dice) if of else 0,
+                "epoch": checkpoint.epoch if checkpoint else None,
+                "dice": checkpoint.mean if checkpoint else None,
+                "standard_deviation": checkpoint.spread if checkpoint else None,
+                "seeds": len(checkpoint.dice) if checkpoint else 0,
             }
         )  # fmt: skip
-    return found
+    return plain
 
 
 def ratio_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return worst / best mean Dice of every series; None where it is incomplete."""
-    found = []
+    plain = []
     for row in rows:
         model, dataset, scheme, protocol = row.key
         best, worst = row.best, row.worst
         ratio = worst.mean / best.mean if worst and best else None
-        found.append(
+        plain.append(
             {
                 "dataset": dataset,
                 "protocol": protocol,
@@ -151,4 +151,4 @@ def ratio_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "best_epoch": best.epoch if best else None,
             }
         )
-    return found
+    return plain

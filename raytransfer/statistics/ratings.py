@@ -91,7 +91,10 @@ def recordings(curves: Sequence[Curve], signal: Signal, seconds: EpochSeconds | 
                 name=" ".join(key),
                 epochs=tuple(epochs[key]),
                 durations=(hours[key] if timed else None) or one_each,
-                curves={name: [of.get(e, nothing) for e in epochs[key]] for name, of in targets.items()},
+                curves={
+                    name: [of_target.get(e, nothing) for e in epochs[key]]
+                    for name, of_target in targets.items()
+                },
             )
         )
     return Recordings(
@@ -206,7 +209,7 @@ def gain_over(line: Sequence[Rating], rating: Rating) -> float:
     Between two budgets the line is straight: it is what dealing configurations out to the two would reach.
     NaN before the first and after the last one.
     """
-    points = sorted((of.mean_epochs, of.mean_tis) for of in line)
+    points = sorted((budget.mean_epochs, budget.mean_tis) for budget in line)
     xs, ys = [x for x, _ in points], [y for _, y in points]
     return rating.mean_tis - float(np.interp(rating.mean_epochs, xs, ys, left=math.nan, right=math.nan))
 
