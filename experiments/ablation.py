@@ -25,11 +25,13 @@ from presets import PRESETS
 from raytransfer.cli.command import main
 from raytransfer.cli.session import Session
 from raytransfer.errors import InputError
-from raytransfer.report.ablation import ablation_text, choice_rows, parameter_rows
-from raytransfer.report.baselines import baselines_text, rule_rows
-from raytransfer.report.findings import finding_rows, findings, findings_text
-from raytransfer.results.curves import Curve, curves, incomplete, recorded
-from raytransfer.results.signals import Signal
+from raytransfer.report.tables import ablation_text, baselines_text
+from raytransfer.results.curves import curves, incomplete, recorded
+from raytransfer.statistics.ablation import choice_rows, parameter_rows
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.selection import rule_rows
+from raytransfer.statistics.signals import Signal
+from raytransfer.thesis.findings import finding_rows, findings, findings_text
 
 
 def ablation(found: Sequence[Curve], output: Path | None) -> int:

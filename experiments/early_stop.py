@@ -26,10 +26,9 @@ from raytransfer.data.registry import source_problem
 from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.live_pretraining import pretrain_until_stopped
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS
-from raytransfer.report.stopping import stopping_table
-from raytransfer.results.curves import Curve, curves, recorded
-from raytransfer.results.judgements import judge
-from raytransfer.results.signals import Signal, rule_and_signal
+from raytransfer.report.tables import stopping_table
+from raytransfer.results.curves import curves, recorded
+from raytransfer.results.live import live_curves
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     configurations,
@@ -37,7 +36,10 @@ from raytransfer.results.units import (
     pretraining_units,
     scoring_units,
 )
+from raytransfer.scheduling.judgements import judge
 from raytransfer.scheduling.registry import RULES, call_from_text, rule_factory
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.signals import Signal, rule_and_signal
 from raytransfer.study import Study
 
 
@@ -97,7 +99,7 @@ def experiment(session: Session) -> int:
     build = session.options.scheduler
     scheduler = None if build is None else build(max((u.recipe.epochs for u in units), default=1))
     pretrain_until_stopped(units, storage, session.tracker, make_rule, signal=signal, scheduler=scheduler)
-    judgements = [(unit, judge(unit, storage, make_rule, signal)) for unit in units]
+    judgements = [(unit, judge(live_curves(unit, storage, signal), make_rule)) for unit in units]
     print(stopping_table(judgements, storage, _grid_curves(session)))
     print(f"rule: {make_rule()} on {signal}; stop, saved, trained and selected count epochs")
     return session.finish(units)

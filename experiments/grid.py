@@ -25,8 +25,9 @@ from raytransfer.data.registry import source_problem, source_size, target_proble
 from raytransfer.errors import InputError
 from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.grid import train_grid
-from raytransfer.report.figures import draw_answers
-from raytransfer.report.summary import answers, summary
+from raytransfer.report.figures import draw_scores
+from raytransfer.report.tables import answer_text
+from raytransfer.results.curves import curves, recorded
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     Configuration,
@@ -36,6 +37,8 @@ from raytransfer.results.units import (
     downstream_units,
     pretraining_units,
 )
+from raytransfer.statistics.answer import recommend
+from raytransfer.statistics.signals import Signal
 from raytransfer.study import Study
 
 
@@ -129,10 +132,11 @@ def experiment(session: Session) -> int:
     """Make what is missing and print the answer."""
     scorings, trials = run(session)
     storage = session.storage
-    found = answers(storage.ledger, scorings, trials)
-    if found:
-        draw_answers(storage.root / "answer.png", found)
-        print(f"\n{summary(found)}\n\nfigure: {storage.root / 'answer.png'}")
+    complete = curves(*recorded(storage.ledger, scorings, trials))
+    answer = recommend(complete, Signal.of_study(session.study.robustness))
+    if answer.summaries:
+        draw_scores(storage.root / "answer.png", answer.of(complete))
+        print(f"\n{answer_text(answer, complete)}\n\nfigure: {storage.root / 'answer.png'}")
     return finish(session, scorings, trials)
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from raytransfer.errors import InputError
 from raytransfer.models.checkpoints import CheckpointSeries, read_meta, save_encoder
-from raytransfer.models.public_weights import import_public_encoder
 from raytransfer.models.registry import create_encoder
 from raytransfer.results.storage import Storage
 from raytransfer.runtime.seeding import seeded
 from raytransfer.settings import MOST_SEED
 from raytransfer.storage.files import StoragePath
 from raytransfer.terminal import add_terminal_options, say_error, terminal
+from raytransfer.thesis.public_weights import import_public_encoder
 
 
 def _add_untrained(series: CheckpointSeries, imported: StoragePath, *, seed: int) -> None:

@@ -30,21 +30,20 @@ from raytransfer.cli.options import whole_number
 from raytransfer.cli.records import Records
 from raytransfer.errors import InputError
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS, judge_factory
-from raytransfer.report.frontier import draw_frontier
-from raytransfer.report.replay import (
+from raytransfer.report.figures import draw_frontier
+from raytransfer.report.tables import rating_table, write_ratings
+from raytransfer.scheduling.plateau import Plateau
+from raytransfer.scheduling.registry import RULES, rule_factory
+from raytransfer.settings import MOST_PROCESSES
+from raytransfer.statistics.ratings import (
     JudgeFactory,
     Rating,
     Recordings,
     fixed_budgets,
     rate,
-    rating_table,
     recordings,
-    write_ratings,
 )
-from raytransfer.results.signals import Signal, read_signal, rule_and_signal
-from raytransfer.scheduling.plateau import Plateau
-from raytransfer.scheduling.registry import RULES, rule_factory
-from raytransfer.settings import MOST_PROCESSES
+from raytransfer.statistics.signals import Signal, read_signal, rule_and_signal
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

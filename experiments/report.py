@@ -25,16 +25,24 @@ from raytransfer.cli.command import main_on_records
 from raytransfer.cli.options import filled, read_by
 from raytransfer.cli.records import Records
 from raytransfer.errors import InputError
-from raytransfer.report import choices, measured
-from raytransfer.report.advice import advise
-from raytransfer.report.cells import performance
-from raytransfer.report.gaps import gaps, missing_lines
+from raytransfer.report import sections
+from raytransfer.report.answer import (
+    advice,
+    answer_section,
+    headline,
+    missing_answers,
+    missing_results,
+    worth_of_robustness,
+)
 from raytransfer.report.page import Section, write_page
-from raytransfer.report.thesis import looks_ahead
+from raytransfer.results.curves import trained
 from raytransfer.results.provenance import git_sha
-from raytransfer.results.signals import Signal
+from raytransfer.statistics.answer import recommend
+from raytransfer.statistics.performance import performance
+from raytransfer.statistics.signals import Signal
 from raytransfer.storage.files import StoragePath
 from raytransfer.terminal import SOON, progress
+from raytransfer.thesis.printed import looks_ahead
 from raytransfer.tracking.tracker import Tracker, store_uri
 
 
@@ -72,41 +80,44 @@ def experiment(records: Records) -> int:
     start = time.perf_counter()
     if records.output is None:
         raise InputError("--output DIR is needed: the folder to write the report into")
-    published, found = records.storage is None, records.curves
+    published, curves = records.storage is None, records.curves
     signal = Signal.of_study(records.study.robustness)
-    lacking = [c for c in found if signal.choice(c.encoder, c.protocol) not in c.scores]
+    lacking = [c for c in curves if signal.choice(c.encoder, c.protocol) not in c.scores]
     if lacking:
         raise InputError(f"no scores {signal} of {lacking[0].encoder} on {lacking[0].dataset}")
-    rows, answers = performance(records.trials, records.expected), advise(found, signal)
+    rows = performance(trained(records.trials), records.expected)
+    answer = recommend(curves, signal)
     trainings = records.trials.num_rows - records.trials["dice"].null_count
     parts: list[Callable[[], Section | None]] = [
-        lambda: measured.performance_section(rows),
-        lambda: measured.pretraining_section(records.pretraining, records.trials),
-        *([lambda: measured.metric_section(records.trials)] if trainings else []),
+        lambda: sections.performance_section(rows),
+        lambda: sections.pretraining_section(records.pretraining, records.trials),
+        *([lambda: sections.metric_section(records.trials)] if trainings else []),
     ]
-    if found:
+    if curves:
         parts[:1] = [
-            lambda: choices.answer_section(answers, rows),
+            lambda: answer_section(answer, rows),
             *parts[:1],
-            lambda: choices.indicator_section(found, rows, answers, signal, published=published),
-            lambda: choices.stopping_section(*replayed(records)),
-            lambda: choices.parameter_section(found, rows),
+            lambda: sections.indicator_section(curves, rows, answer, published=published),
+            lambda: sections.stopping_section(*replayed(records)),
+            lambda: sections.parameter_section(curves, rows),
         ]
     each = progress(parts, len(parts), title="report", unit="section", delay=SOON)
-    sections = [section for section in (part() for part in each) if section is not None]
+    made = [section for section in (part() for part in each) if section is not None]
     name = "the thesis’s published tables" if records.storage is None else f"the study {records.storage.root}"
     page = write_page(
         records.output,
-        sections,
+        made,
         title="Which checkpoint should be transferred?",
-        subtitle=f"From {name}: {trainings:,} downstream trainings, {len(found)} complete configurations of "
+        subtitle=f"From {name}: {trainings:,} downstream trainings, {len(curves)} complete configurations of "
         f"{len(records.expected)} (dataset, model, scheme and protocol).",
         name=name,
-        answers=answers,
+        headline=headline(answer),
+        robustness=worth_of_robustness(answer),
+        recommendations=[advice(recommendation) for recommendation in answer.recommendations],
         datasets=sorted({dataset for _, dataset, *_ in records.expected}),
-        gaps=gaps(rows, answers),
-        warnings=looks_ahead(found),
-        missing=missing_lines(rows, records.missing),
+        missing_answers=missing_answers(rows, answer),
+        warnings=looks_ahead(curves),
+        missing_results=missing_results(rows, records.missing),
         fill=records.fill,
         provenance={
             "made by": shlex.join(["python", *sys.argv]),
@@ -117,7 +128,7 @@ def experiment(records: Records) -> int:
             "Eötvös Loránd University, 2024 (also arXiv:2410.18677)",
         },
     )
-    print(*filter(None, (answers.headline, answers.robustness)), sep="\n")
+    print(*filter(None, (headline(answer), worth_of_robustness(answer))), sep="\n")
     print(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB, {time.perf_counter() - start:.1f} s)")
     show_in_mlflow(records, page)
     return 0

@@ -36,7 +36,6 @@ from raytransfer.errors import InputError
 from raytransfer.ray_tune.early_stopping import StoppingRuleScheduler
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha
 from raytransfer.ray_tune.search import check_optuna_storage, search
-from raytransfer.results.signals import Signal, read_signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     DownstreamUnit,
@@ -47,6 +46,7 @@ from raytransfer.results.units import (
 )
 from raytransfer.scheduling.registry import RULES, call_from_text
 from raytransfer.scheduling.rules import StoppingRule
+from raytransfer.statistics.signals import Signal, read_signal
 from raytransfer.storage.databases import sqlite_url
 from raytransfer.study import Study
 

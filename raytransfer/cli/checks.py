@@ -10,8 +10,8 @@ from raytransfer.data.settings import SourceSettings
 from raytransfer.data.sources.photographs import PHOTOGRAPHS
 from raytransfer.errors import InputError
 from raytransfer.models.registry import encoder_of, num_levels
-from raytransfer.results.signals import Signal
 from raytransfer.results.units import PretrainingUnit
+from raytransfer.statistics.signals import Signal
 from raytransfer.study import Study
 
 

@@ -17,8 +17,9 @@ from raytransfer.cli.records import Records, of_published, of_study, published_t
 from raytransfer.cli.session import Check, Session, open_session
 from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
 from raytransfer.errors import InputError, WorkFailedError
-from raytransfer.results.curves import Curve, curves
+from raytransfer.results.curves import curves
 from raytransfer.results.storage import Storage
+from raytransfer.statistics.curves import Curve
 from raytransfer.storage.files import is_storage_error
 from raytransfer.study import Study
 from raytransfer.terminal import say_error, terminal

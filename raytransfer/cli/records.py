@@ -13,9 +13,8 @@ import pyarrow as pa
 from raytransfer.cli.options import PUBLISHED_FILES
 from raytransfer.cli.study import storage_root, with_known_data
 from raytransfer.errors import InputError
-from raytransfer.results.curves import Curve, curves, incomplete, recorded
+from raytransfer.results.curves import curves, incomplete, recorded
 from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
-from raytransfer.results.published import read_published
 from raytransfer.results.schemas import SCHEMAS
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
@@ -25,7 +24,9 @@ from raytransfer.results.units import (
     pretraining_units,
     scoring_units,
 )
+from raytransfer.statistics.curves import Curve
 from raytransfer.study import Study
+from raytransfer.thesis.published import read_published
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ from raytransfer.pretraining.live_scoring import score_in_training
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.results.live import target_scores
 from raytransfer.results.provenance import git_sha, library_versions, result_row, scoring_row
-from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, ScoringUnit
 from raytransfer.runtime.gpu_metrics import gpu_metrics
+from raytransfer.statistics.signals import Signal
 from raytransfer.storage.files import StoragePath, local_copy
 from raytransfer.storage.retrying import retry_on_storage_error
 

@@ -28,9 +28,9 @@ from raytransfer.ray_train.failed import (
 from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, drop_corrupt_checkpoints
 from raytransfer.ray_train.worker import pretraining_worker
-from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
+from raytransfer.statistics.signals import Signal
 from raytransfer.storage.files import delete
 from raytransfer.terminal import progress_bar
 from raytransfer.tracking.records import pretraining_record

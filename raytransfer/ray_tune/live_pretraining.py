@@ -41,12 +41,12 @@ from raytransfer.ray_tune.free_workers import FreeWorkers
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
-from raytransfer.results.judgements import judge
-from raytransfer.results.live import METRIC, scored_epochs
-from raytransfer.results.signals import Signal
+from raytransfer.results.live import METRIC, live_curves, scored_epochs
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, scoring_units
+from raytransfer.scheduling.judgements import judge
 from raytransfer.scheduling.rules import StoppingRule
+from raytransfer.statistics.signals import Signal
 from raytransfer.storage.files import delete
 from raytransfer.study import Study
 from raytransfer.tracking.records import PRETRAINING_METRICS, pretraining_record, stopping_record
@@ -96,7 +96,9 @@ def pretrain_until_stopped(
     pending = {u.key: u for u in units if is_pending(u, storage)}
     if scheduler is None:  # which would judge all pretrainings together
         decided = [
-            u for u in pending.values() if all(j.stopped for j in judge(u, storage, make_rule, signal))
+            u
+            for u in pending.values()
+            if all(j.stopped for j in judge(live_curves(u, storage, signal), make_rule))
         ]
         pending = {key: unit for key, unit in pending.items() if unit not in decided}
     if pending:
@@ -114,7 +116,7 @@ def promote_selected(
 
     What it could go on from stays until it is complete.
     """
-    found = judge(unit, storage, make_rule, signal)
+    found = judge(live_curves(unit, storage, signal), make_rule)
     series, staging = storage.series(unit.encoder, unit.scheme), storage.staging(unit.key)
     for epoch in {of.selected_epoch for of in found if of.selected_epoch is not None}:
         if not series.path(epoch).exists() and staging.path(epoch).exists():

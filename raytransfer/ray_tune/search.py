@@ -39,11 +39,11 @@ from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
 from raytransfer.results.live import METRIC
-from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit
 from raytransfer.runtime.devices import usable_device
 from raytransfer.settings import digest
+from raytransfer.statistics.signals import Signal
 from raytransfer.storage.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
 from raytransfer.storage.files import StoragePath, atomic_write, delete, is_corruption
 from raytransfer.tracking.records import downstream_record

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from raytransfer.report.drawing import DARK
+from raytransfer.report.figures import DARK
 
 Rows = Sequence[Mapping[str, Any]]
 

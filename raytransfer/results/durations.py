@@ -1,14 +1,12 @@
 """The epochs of recorded pretrainings, and how long they took."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.units import PretrainingUnit
-
-EpochSeconds = Mapping[tuple[str, str], Mapping[int, float]]
-"""(encoder, scheme) -> epoch -> seconds that this epoch took."""
+from raytransfer.statistics.ratings import EpochSeconds
 
 
 def pretraining_epochs(ledger: Ledger, units: Sequence[PretrainingUnit]) -> pa.Table:

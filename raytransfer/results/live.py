@@ -13,9 +13,9 @@ from typing import Any
 
 from raytransfer.errors import InputError
 from raytransfer.models.registry import num_levels
-from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, ScoringUnit
+from raytransfer.statistics.signals import Signal
 from raytransfer.study import Study
 
 METRIC = "robustness"

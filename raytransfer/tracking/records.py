@@ -8,12 +8,12 @@ from typing import Any
 
 from raytransfer.evaluation.learning_curves import draw_learning_curves
 from raytransfer.metrics.segmentation import METRICS
-from raytransfer.results.judgements import Judgement
-from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
 from raytransfer.runtime.gpu_metrics import SYSTEM
+from raytransfer.scheduling.judgements import Judgement
 from raytransfer.settings import digest, to_dict
+from raytransfer.statistics.signals import Signal
 from raytransfer.tracking.runs import RunRecord
 
 PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")

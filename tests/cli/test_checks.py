@@ -8,9 +8,9 @@ from raytransfer.cli.checks import check_recipe, check_signal, training_images
 from raytransfer.data.settings import SourceSettings
 from raytransfer.data.sources.photographs import load_photographs
 from raytransfer.errors import InputError
-from raytransfer.results.signals import read_signal
 from raytransfer.results.units import pretraining_units
 from raytransfer.settings import with_overrides
+from raytransfer.statistics.signals import read_signal
 from raytransfer.study import Study
 
 

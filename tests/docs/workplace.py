@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from scripts import Done
 
-from raytransfer.models.public_weights import reference_key
 from raytransfer.models.registry import create_encoder
+from raytransfer.thesis.public_weights import reference_key
 
 LIBRARIES = (
     "raytransfer.cli",

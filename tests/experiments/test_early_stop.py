@@ -13,10 +13,10 @@ from mlflow import MlflowClient
 from raytransfer.data.registry import load_target
 from raytransfer.models.checkpoints import load_encoder
 from raytransfer.ray_train.pretraining import is_trainable, series_problem
-from raytransfer.results.judgements import judge
 from raytransfer.results.live import live_curves
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, pretraining_units
+from raytransfer.scheduling.judgements import judge
 from raytransfer.scheduling.registry import rule_factory
 from raytransfer.scheduling.replay import replay
 from raytransfer.settings import with_overrides
@@ -66,7 +66,7 @@ def test_it_stops_as_the_replay_of_what_it_recorded(undisturbed, unit: Pretraini
         name: (of.stopped_epoch, of.selected_epoch) for name, of in replayed.items()
     }
     assert len({of.stopped_epoch for of in replayed.values()}) == 2, "the targets stop at different epochs"
-    for judgement in judge(unit, storage, rule_factory(RULE)):
+    for judgement in judge(live_curves(unit, storage), rule_factory(RULE)):
         row = next(line for line in done.out.splitlines() if judgement.target.partition("/")[2] in line)
         assert f"{judgement.epoch} " in row
         assert f"{judgement.score:.4f}" in row

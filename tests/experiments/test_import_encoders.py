@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from raytransfer.models.public_weights import reference_key
 from raytransfer.models.registry import create_encoder
 from raytransfer.ray_train.pretraining import is_imported, pretrain, series_problem
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import configurations, downstream_units, pretraining_units
 from raytransfer.study import Study
+from raytransfer.thesis.public_weights import reference_key
 from raytransfer.tracking.tracker import Tracker
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from raytransfer.models.public_weights import reference_key
 from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.models.stochastic_depth import StochasticDepth
+from raytransfer.thesis.public_weights import reference_key
 
 ENCODERS = {
     "unet_encoder": ("unet", {}),

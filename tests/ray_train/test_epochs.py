@@ -16,13 +16,13 @@ from raytransfer.models.checkpoints import load_encoder
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.ray_train.epochs import read_state, train_unit
-from raytransfer.results.judgements import judge
 from raytransfer.results.live import live_curves, scored_epochs, target_names, target_scores
-from raytransfer.results.signals import Signal, read_signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
+from raytransfer.scheduling.judgements import judge
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import FirstPeak
+from raytransfer.statistics.signals import Signal, read_signal
 from raytransfer.study import Study
 from raytransfer.transferability.robustness import score_encoder
 
@@ -100,7 +100,7 @@ def test_curves_are_read_back(whole: Storage) -> None:
     assert list(curves) == target_names(STUDY) == [FULL, FROZEN]
     for name, curve in curves.items():
         assert [epoch for epoch, *_ in curve] == [0, 1, 2, 3]
-        (judgement,) = [of for of in judge(UNIT, whole, FirstPeak) if of.target == name]
+        (judgement,) = [of for of in judge(live_curves(UNIT, whole), FirstPeak) if of.target == name]
         replayed = replay(FirstPeak(), curve)
         assert (judgement.epoch, judgement.selected_epoch) == (
             replayed.stopped_epoch,
@@ -141,7 +141,7 @@ def test_where_scores_are_missing_it_starts_over(train, whole: Storage, tmp_path
     storage = Storage(tmp_path)
     assert [r["epoch"] for r in train(storage, killed_at=2, live=False)] == [1, 2]
     assert live_curves(UNIT, storage) == {FULL: [], FROZEN: []}
-    assert [of.epoch for of in judge(UNIT, storage, FirstPeak)] == [None, None]
+    assert [of.epoch for of in judge(live_curves(UNIT, storage), FirstPeak)] == [None, None]
     assert [r["epoch"] for r in train(storage)] == [0, 1, 2, 3]
     assert live_curves(UNIT, storage) == live_curves(UNIT, whole)
 

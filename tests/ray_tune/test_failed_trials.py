@@ -33,7 +33,6 @@ from raytransfer.ray_train.failed import Cause, Failed, FailureWatch
 from raytransfer.ray_tune import grid, live_pretraining
 from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result, lost_trial
 from raytransfer.ray_tune.scoring import score
-from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     DownstreamUnit,
@@ -43,6 +42,7 @@ from raytransfer.results.units import (
     scoring_units,
 )
 from raytransfer.scheduling.rules import FirstPeak
+from raytransfer.statistics.signals import Signal
 from raytransfer.study import ResourcesSettings, Study
 
 pytestmark = pytest.mark.cluster

@@ -7,17 +7,18 @@ import pytest
 
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.pretraining.settings import PretrainingSettings
-from raytransfer.results.curves import Choice, curves, incomplete, recorded
+from raytransfer.results.curves import curves, incomplete, recorded
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.provenance import result_row
-from raytransfer.results.published import read_published
 from raytransfer.results.units import (
     configurations,
     downstream_units,
     pretraining_units,
     scoring_units,
 )
+from raytransfer.statistics.curves import Choice
 from raytransfer.study import Study
+from raytransfer.thesis.published import read_published
 
 COSINE, PEARSON = Choice("cosine", 0.5, -2, True), Choice("pearson", 0.25, -1, False)
 

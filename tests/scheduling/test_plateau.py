@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.results.curves import Choice, Curve, curves
-from raytransfer.results.published import read_published
+from raytransfer.results.curves import curves
 from raytransfer.scheduling.plateau import Plateau
 from raytransfer.scheduling.replay import Replay, replay
+from raytransfer.statistics.curves import Choice, Curve
+from raytransfer.thesis.published import read_published
 
 NAN, INF = math.nan, math.inf
 FALLING = [(1, 9), (5, 5), (20, 2), (50, 1)]

@@ -1,110 +1,36 @@
-"""The sections of what choosing gives: the answer, indicators, stopping, parameters."""
+"""The sections of the page: what was measured, indicators, stopping, parameters."""
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from raytransfer.evaluation.settings import PROTOCOLS
-from raytransfer.report.ablation import METHODS, Method, choice_rows, parameter_rows
-from raytransfer.report.advice import Answers, Standing, answer_rows, overall_rows
-from raytransfer.report.baselines import accuracy_rows, rule_rows
-from raytransfer.report.cells import Row
-from raytransfer.report.choosing import ALL
-from raytransfer.report.figures import draw_answers
-from raytransfer.report.findings import DECISIVE, TOLERANCE, finding_rows, findings
-from raytransfer.report.frontier import draw_frontier
-from raytransfer.report.gaps import unanswered
+from raytransfer.report.figures import (
+    draw_agreement,
+    draw_chosen,
+    draw_frontier,
+    draw_performance,
+    draw_pretraining,
+    draw_scores,
+)
 from raytransfer.report.page import Cell, Figure, Section, Table, missing, number, slug, words
-from raytransfer.report.replay import Rating, rating_rows
-from raytransfer.report.study_figures import draw_chosen
-from raytransfer.report.summary import Answer
-from raytransfer.report.thesis import side_by_side, why_they_differ
-from raytransfer.results.curves import Curve
-from raytransfer.results.signals import Signal
 from raytransfer.scheduling.plateau import Plateau
+from raytransfer.statistics.ablation import METHODS, Method, choice_rows, parameter_rows
+from raytransfer.statistics.agreement import agreement_rows
+from raytransfer.statistics.answer import Answer
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.performance import Row, performance_rows, ratio_rows
+from raytransfer.statistics.ratings import Rating, rating_rows
+from raytransfer.statistics.selection import ALL, BEST, accuracy_rows, rule_rows
+from raytransfer.statistics.signals import Signal
+from raytransfer.thesis.findings import DECISIVE, TOLERANCE, finding_rows, findings
+from raytransfer.thesis.printed import side_by_side, why_they_differ
 
+CONFIGURATION = ("dataset", "model", "protocol", "scheme")
 ERROR_OVER = "The small numbers are the standard error over configurations and the worst of them"
-
-
-def answer_section(answers: Answers, rows: Sequence[Row]) -> Section:
-    """Return the numbers behind the words at the top.
-
-    Args:
-        answers: Of the curves that are complete.
-        rows: Of `performance`; those without an answer are shown as missing.
-    """
-    best = answers.overall[0]
-    overall = Table(
-        name="ways",
-        title="Ways to choose a checkpoint",
-        note="Mean TIS (Dice of the chosen checkpoint / Dice of the best one) over all configurations, its "
-        "interval and that of the difference to the best way under resampling of the seeds (95 %), worst "
-        "configuration, and epochs of pretraining paid for.",
-        headers=("choice", "mean TIS", "worst", "epochs paid", "behind the best way"),
-        rows=[
-            [
-                words(of.name),
-                number(of.mean, 4, _between(of.range), strong=of is best),
-                number(of.worst),
-                number(of.paid, 1),
-                words("best")
-                if of is best
-                else number(of.mean - best.mean, 4, "not told apart" if of.as_good else _between(of.behind)),
-            ]
-            for of in answers.overall
-        ],
-        data=overall_rows(answers),
-    )
-    names = answers.ways
-    details = Table(
-        name="answer_by_configuration",
-        title="Every configuration",
-        note="The best checkpoint by mean Dice, the share of resamples of the seeds in which it is the best "
-        "of its scheme, the shortest pretraining not told apart from it (best in at least 2.5 % of "
-        "resamples), and what each way of choosing takes: TIS, then its epoch and 95 % interval.",
-        headers=("dataset", "model", "protocol", "scheme", "best", "sure", "shortest equal", *names),
-        rows=[
-            [
-                *(words(getattr(of.curve, name)) for name in ("dataset", "model", "protocol", "scheme")),
-                Cell(text=f"epoch {of.best}", note=of.dice(of.best), value=of.best),
-                words("one seed") if of.seeds == 1 else number(100 * of.best_share, 0),
-                words(of.shortest_equal),
-                *(_choice(of, name) for name in names),
-            ]
-            for of in answers.standings
-        ]
-        + [
-            [*map(words, (dataset, model, protocol, scheme)), *[missing()] * (3 + len(names))]
-            for model, dataset, scheme, protocol in unanswered(rows, answers)
-        ],
-        data=answer_rows(answers),
-    )
-    return Section(
-        name="answer",
-        title="The answer",
-        words=(
-            "How sure: every checkpoint’s downstream trainings are drawn again with replacement, "
-            "4,000 times, and everything is computed again. That says what other seeds might give, not what "
-            f"other data would; with {answers.seeds} seed{'' if answers.seeds == 1 else 's'} it makes "
-            f"intervals about {100 * (1 - math.sqrt((answers.seeds - 1) / answers.seeds)):.0f} % too narrow. "
-            "The best of many measured checkpoints also looks better than it is, and the costs of the others "
-            "larger.",
-        ),
-        items=(overall, details),
-    )
-
-
-def _between(of: tuple[float, float]) -> str:
-    return f"{of[0]:.4f} to {of[1]:.4f}".replace("-", "−")
-
-
-def _choice(of: Standing, name: str) -> Cell:
-    choice = of.choices.get(name)
-    if choice is None:
-        return Cell(text="–")
-    sure = "" if of.seeds == 1 else f", {_between(choice.range)}"
-    return number(choice.tis, 4, f"epoch {choice.epoch}{sure}", strong=choice.epoch == of.best)
 
 
 Expected = Mapping[tuple[str, str], int]
@@ -115,8 +41,7 @@ def _expected(rows: Sequence[Row], by: str) -> Expected:
     """Return the groups of configurations that means are taken over, the whole last."""
     position = ("model", "dataset").index(by)
     keys = sorted((row.key[position], PROTOCOLS.index(row.key[3])) for row in rows)
-    found = Counter((name, PROTOCOLS[protocol]) for name, protocol in keys)
-    return {**found, (ALL, ALL): len(rows)}
+    return {**Counter((name, PROTOCOLS[protocol]) for name, protocol in keys), (ALL, ALL): len(rows)}
 
 
 def _statistics(row: Mapping[str, Any] | None, expected: int) -> Cell:
@@ -141,10 +66,10 @@ def _indicator_table(curves: Sequence[Curve], signal: Signal, expected: Expected
     body = [
         [
             words(rule),
-            *(_statistics(of.get(key), count) for key, count in expected.items()),
-            number(of[ALL, ALL]["epochs"], 1),
+            *(_statistics(of_rule.get(key), count) for key, count in expected.items()),
+            number(of_rule[ALL, ALL]["epochs"], 1),
         ]
-        for rule, of in lines.items()
+        for rule, of_rule in lines.items()
     ]
     return Table(
         name=f"indicators_by_{by}",
@@ -158,42 +83,38 @@ def _indicator_table(curves: Sequence[Curve], signal: Signal, expected: Expected
 
 
 def indicator_section(
-    curves: Sequence[Curve], rows: Sequence[Row], answers: Answers, signal: Signal, *, published: bool
+    curves: Sequence[Curve], rows: Sequence[Row], answer: Answer, *, published: bool
 ) -> Section:
     """Return the thesis's Table 4.1 and Figures 4.1 and 4.2.
 
     Args:
         curves: Those that are complete.
         rows: Of `performance`, complete or not.
-        answers: Of the curves.
-        signal: The scores that choose.
+        answer: Of the curves.
         published: Whether the curves are the thesis's, and its own numbers are shown beside them.
     """
     by_dataset, by_model = (
-        _indicator_table(curves, signal, _expected(rows, by), by) for by in ("dataset", "model")
+        _indicator_table(curves, answer.signal, _expected(rows, by), by) for by in ("dataset", "model")
     )
     items: list[Table | Figure] = [by_dataset, by_model]
     compared = side_by_side(by_dataset.data) if published else []
     if compared:
         items.insert(1, _thesis_table(curves, compared))
-    items += [_scores_figure(curves, signal, dataset) for dataset in answers.datasets]
+    items += [_scores_figure(answer, dataset) for dataset in answer.datasets]
     items.append(
         Figure(
             name="chosen_epochs",
             title="Chosen epochs",
             note="One line per configuration. The bar runs from the shortest pretraining that is not told "
             "apart from the best to the best. (Thesis, Figure 4.2)",
-            draw=lambda path: draw_chosen(path, answers),
+            draw=lambda path: draw_chosen(path, answer.summaries),
             data=[
                 {
-                    "dataset": of.curve.dataset, "model": of.curve.model, "protocol": of.curve.protocol,
-                    "scheme": of.curve.scheme, "best": of.best, "shortest_equal": of.shortest_equal,
-                    **{
-                        name: of.choices[name].epoch if name in of.choices else None
-                        for name in answers.ways
-                    },
+                    **{name: getattr(summary.curve, name) for name in CONFIGURATION},
+                    "best": summary.best, "shortest_equal": summary.shortest_equal,
+                    **{name: summary.epoch(name) for name in answer.names},
                 }
-                for of in answers.standings
+                for summary in answer.summaries
             ],
         )
     )  # fmt: skip
@@ -201,8 +122,8 @@ def indicator_section(
         name="indicators",
         title="What indicators choose",
         words=(
-            f"Robustness here is {signal}: distance, margin of the hinge, encoder level (from the end), and "
-            "the protocols in which representations are averaged over space. Higher is better.",
+            f"Robustness here is {answer.signal}: distance, margin of the hinge, encoder level (from the "
+            "end), and the protocols in which representations are averaged over space. Higher is better.",
         ),
         items=items,
     )
@@ -225,34 +146,28 @@ def _thesis_table(curves: Sequence[Curve], compared: Sequence[Mapping[str, Any]]
     )  # fmt: skip
 
 
-def _scores_figure(curves: Sequence[Curve], signal: Signal, dataset: str) -> Figure:
-    of = [
-        Answer(curve=curve, signal=signal)
-        for curve in sorted(
-            curves, key=lambda c: (c.model, PROTOCOLS.index(c.protocol), c.scheme != "simple")
-        )
-        if curve.dataset == dataset and signal.choice(curve.encoder, curve.protocol) in curve.scores
-    ]
+def _scores_figure(answer: Answer, dataset: str) -> Figure:
+    summaries = [summary for summary in answer.summaries if summary.curve.dataset == dataset]
     data = [
         {
             "dataset": dataset,
-            "model": a.curve.model,
-            "scheme": a.curve.scheme,
-            "protocol": a.curve.protocol,
+            "model": summary.curve.model,
+            "scheme": summary.curve.scheme,
+            "protocol": summary.curve.protocol,
             "epoch": epoch,
             "dice": dice,
             "standard_deviation": spread,
             "robustness": score,
             "standard_error": error,
-            "chosen": epoch == a.chosen,
+            "chosen": epoch == summary.epoch(BEST),
         }
-        for a in of
+        for summary in summaries
         for epoch, dice, spread, score, error in zip(
-            a.curve.epochs,
-            a.curve.dice,
-            a.curve.spread,
-            a.curve.scores[a.choice],
-            a.curve.standard_errors[a.choice],
+            summary.curve.epochs,
+            summary.curve.dice,
+            summary.curve.spread,
+            summary.curve.scores[summary.choice],
+            summary.curve.standard_errors[summary.choice],
             strict=True,
         )
     ]
@@ -262,7 +177,7 @@ def _scores_figure(curves: Sequence[Curve], signal: Signal, dataset: str) -> Fig
         note="Blue: Dice, bars are the standard deviation over seeds. Orange: robustness of the same "
         "checkpoint, bars are the standard error over images where recorded. The band marks the checkpoint "
         "with the highest score, epoch 0 left out. (Thesis, Figure 4.1)",
-        draw=lambda path: draw_answers(path, of),
+        draw=lambda path: draw_scores(path, summaries),
         data=data,
     )
 
@@ -333,10 +248,10 @@ def _methods_table(
         setting = tuple(row[name] for name in names)
         lines.setdefault(setting, {})[method, (row["dataset"], row["protocol"])] = row
     body = []
-    for setting, of in lines.items():
+    for setting, of_setting in lines.items():
         shown = ["yes" if v is True else "no" if v is False else v for v in setting]
-        count = of[METHODS[0], (ALL, ALL)]["configurations"]
-        cells = (_statistics(of.get(column), 0) for column in columns)
+        count = of_setting[METHODS[0], (ALL, ALL)]["configurations"]
+        cells = (_statistics(of_setting.get(column), 0) for column in columns)
         body.append([*map(words, shown), words(count), *cells])
     headers = [str(method) if key[0] == ALL else f"{method}: {_group_name(key)}" for method, key in columns]
     return [*names, "n", *headers], body
@@ -382,7 +297,8 @@ def parameter_section(curves: Sequence[Curve], rows: Sequence[Row]) -> Section:
                 headers=("finding", "method", "verdict", "comparisons"),
                 rows=[
                     [
-                        words(f"{of.number}. {of.claim}"), words(method), words(of.verdict(method)),
+                        words(f"{finding.number}. {finding.claim}"), words(method),
+                        words(finding.verdict(method)),
                         words("\n".join(
                             f"{c.name}: {c.difference:+.4f}"
                             + ("" if math.isnan(c.standard_error) else f" ± {c.standard_error:.4f}")
@@ -391,10 +307,168 @@ def parameter_section(curves: Sequence[Curve], rows: Sequence[Row]) -> Section:
                             if c.configurations
                         ) or "no scores to compare"),
                     ]
-                    for of in claims
-                    for method, comparisons in of.comparisons.items()
+                    for finding in claims
+                    for method, comparisons in finding.comparisons.items()
                 ],
                 data=finding_rows(claims),
             )
         )  # fmt: skip
     return Section(name="parameters_of_robustness", title="Parameters of robustness", words=(), items=items)
+
+
+def _grid(
+    rows: Sequence[Mapping[str, Any]], down: Sequence[str], cell: Callable[[Mapping[str, Any]], Cell]
+) -> tuple[list[str], list[list[Cell]]]:
+    """Lay plain rows out with the columns `down` at the left and the models side by side."""
+    models = sorted({row["model"] for row in rows})
+    lines: dict[tuple[str, ...], dict[str, Cell]] = {}
+    for row in rows:
+        lines.setdefault(tuple(row[name] for name in down), {})[row["model"]] = cell(row)
+    body = [
+        [*map(words, key), *(of_line.get(model, Cell(text="–")) for model in models)]
+        for key, of_line in lines.items()
+    ]
+    return [*down, *models], body
+
+
+def performance_section(rows: Sequence[Row]) -> Section:
+    """Return the thesis's Tables 2.6 to 2.10 and Figure 3.1."""
+
+    def cell(row: Mapping[str, Any]) -> Cell:
+        if row["dice"] is None:
+            return missing()
+        spread = row["standard_deviation"]
+        error = "" if math.isnan(spread) else f"± {spread:.4f}, "
+        return number(row["dice"], 4, f"{error}epoch {row['epoch']}")
+
+    first: dict[tuple[str, str, str], Row] = {}
+    for row in rows:
+        model, dataset, _, protocol = row.key
+        if 0 in row.expected:
+            first.setdefault((model, dataset, protocol), row)
+    scratch = [
+        {k: v for k, v in row.items() if k != "scheme"}
+        for row in performance_rows(list(first.values()), "scratch")
+    ]
+    everywhere = ("dataset", "protocol", "scheme")
+    titles = {"last": "Fully pretrained", "best": "Best checkpoint", "worst": "Worst checkpoint"}
+    notes = {
+        "last": "The longest pretraining.",
+        "best": "The checkpoint with the highest mean Dice, no pretraining included.",
+        "worst": "The checkpoint with the lowest mean Dice, no pretraining included.",
+    }
+    measure = "Dice on the test split, mean ± standard deviation over seeds."
+    tables = [
+        Table(
+            name=name, title=title, note=f"{note} {measure}", data=data,
+            headers=(layout := _grid(data, down, cell))[0], rows=layout[1],
+        )
+        for name, title, note, data, down in (
+            *(
+                [("from_scratch", "From scratch", "Random initialisation; serves every scheme.", scratch,
+                  ("dataset", "protocol"))]
+                if scratch
+                else []
+            ),
+            *(
+                (f"{which}_checkpoint" if which != "last" else "fully_pretrained", titles[which],
+                 notes[which], performance_rows(rows, which), everywhere)
+                for which in titles
+            ),
+        )
+    ]  # fmt: skip
+    ratios = ratio_rows(rows)
+    headers, body = _grid(
+        ratios,
+        everywhere,
+        lambda row: missing() if row["worst_over_best"] is None else number(
+            row["worst_over_best"], 4, f"epoch {row['worst_epoch']} / epoch {row['best_epoch']}"
+        ),
+    )  # fmt: skip
+    tables.append(
+        Table(
+            name="worst_over_best", title="Worst / best checkpoint", headers=headers, rows=body, data=ratios,
+            note="Mean Dice of the worst checkpoint / of the best: what a bad choice may cost.",
+        )
+    )  # fmt: skip
+    figures = [_performance_figure(rows, dataset) for dataset in dict.fromkeys(row.key[1] for row in rows)]
+    return Section(
+        name="performance",
+        title="Downstream performance",
+        words=("The thesis’s Tables 2.6 to 2.10, and its Figure 3.1.",),
+        items=(*tables, *(figure for figure in figures if figure is not None)),
+    )
+
+
+def _performance_figure(rows: Sequence[Row], dataset: str) -> Figure | None:
+    of_dataset = [row for row in rows if row.key[1] == dataset]
+    data = [
+        {
+            "dataset": dataset,
+            "model": row.key[0],
+            "scheme": row.key[2],
+            "protocol": row.key[3],
+            "epoch": epoch,
+            "dice": point.mean if point else None,
+            "standard_deviation": point.spread if point else None,
+            "seeds": len(point.dice) if point else 0,
+        }
+        for row in of_dataset
+        for epoch in row.expected
+        for point in [row.measured.get(epoch)]
+    ]
+    if not any(row.measured for row in of_dataset):
+        return None
+    return Figure(
+        name=f"performance_{slug(dataset)}",
+        title=f"Performance against pretraining length, {dataset}",
+        note="Lines: mean Dice over seeds; band: standard deviation; dots: single trainings. Each panel has "
+        "its own axis. (Thesis, Figure 3.1)",
+        draw=lambda path: draw_performance(path, of_dataset),
+        data=data,
+    )
+
+
+def pretraining_section(epochs: pa.Table, trials: pa.Table) -> Section | None:
+    """Return the thesis's Figure 2.3; None where nothing of pretraining is recorded.
+
+    Args:
+        epochs: The ledger's rows of pretraining; where empty, the accuracies in `trials` are drawn.
+        trials: One row per downstream training.
+    """
+    if epochs.num_rows:
+        columns = ["encoder", "scheme", "epoch", "train/loss", "train/top1", "val/loss", "val/top1"]
+        rows = epochs.select(columns).to_pylist()
+        note = "Solid: validation; dashed: training (with augmentation). (Thesis, Figure 2.3)"
+    else:
+        accuracy = {
+            (row["encoder"], row["scheme"], row["epoch"]): row["source_accuracy"]
+            for row in trials.select(["encoder", "scheme", "epoch", "source_accuracy"]).to_pylist()
+            if row["source_accuracy"] is not None
+        }
+        names = ("encoder", "scheme", "epoch", "val/top1")
+        rows = [dict(zip(names, (*key, value), strict=True)) for key, value in sorted(accuracy.items())]
+        lone = {key for key in accuracy if sum(other[:2] == key[:2] for other in accuracy) == 1}
+        rows = [row for row in rows if (row["encoder"], row["scheme"], row["epoch"]) not in lone]
+        note = "Of the checkpoints; the tables hold no losses and no other epochs. (Thesis, Figure 2.3)"
+    if not rows:
+        return None
+    figure = Figure(
+        name="pretraining", title="Pretraining curves", note=note, data=rows,
+        draw=lambda path: draw_pretraining(path, rows),
+    )  # fmt: skip
+    return Section(name="source", title="Pretraining", words=(), items=(figure,))
+
+
+def metric_section(trials: pa.Table) -> Section:
+    """Return the thesis's Figure 1.6."""
+    rows = agreement_rows(trials.to_pylist())
+    figure = Figure(
+        name="metric_agreement",
+        title="Rank correlation of segmentation metrics",
+        note="Spearman’s, over all trainings of a dataset. Metrics that were not recorded for a dataset are "
+        "left out; of hd95 lower is better. (Thesis, Figure 1.6)",
+        draw=lambda path: draw_agreement(path, rows),
+        data=rows,
+    )
+    return Section(name="metrics", title="Segmentation metrics", words=(), items=(figure,))

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raytransfer.report.baselines import ACCURACY, LAST
-from raytransfer.results.curves import Curve
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.selection import ACCURACY, LAST
 
 IMAGENET_ACCURACY = {
     ("acdc", "fine_tuning"): 0.982,
@@ -21,15 +21,15 @@ def side_by_side(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Args:
         rows: Of `rule_rows` and `accuracy_rows`, by dataset.
     """
-    of = {(row["rule"], row["dataset"], row["protocol"]): row["mean"] for row in rows}
+    means = {(row["rule"], row["dataset"], row["protocol"]): row["mean"] for row in rows}
     return [
         {
             "dataset": dataset, "protocol": protocol, "thesis_imagenet_accuracy": printed,
-            "recomputed_best_source_accuracy": of.get((ACCURACY, dataset, protocol)),
-            "recomputed_last_checkpoint": of[LAST, dataset, protocol],
+            "recomputed_best_source_accuracy": means.get((ACCURACY, dataset, protocol)),
+            "recomputed_last_checkpoint": means[LAST, dataset, protocol],
         }
         for (dataset, protocol), printed in IMAGENET_ACCURACY.items()
-        if (LAST, dataset, protocol) in of
+        if (LAST, dataset, protocol) in means
     ]  # fmt: skip
 
 
@@ -50,22 +50,22 @@ def looks_ahead(curves: Sequence[Curve]) -> list[str]:
     No two encoders score alike in everything: one of the two was scored under the name of the other, and a
     choice among the earlier epochs may look into the future.
     """
-    found: dict[tuple[str, int, int], int] = {}
+    equal_series: dict[tuple[str, int, int], int] = {}
     pretrainings = {(curve.dataset, curve.encoder, curve.scheme): curve for curve in curves}
     for curve in pretrainings.values():
         for i, first in enumerate(curve.epochs):
             for k in range(i + 1, len(curve.epochs)):
                 if all(scores[i] == scores[k] for scores in curve.scores.values()):
                     key = (curve.dataset, first, curve.epochs[k])
-                    found[key] = found.get(key, 0) + len(curve.scores)
+                    equal_series[key] = equal_series.get(key, 0) + len(curve.scores)
     series = {
-        dataset: sum(len(c.scores) for (of, *_), c in pretrainings.items() if of == dataset)
+        dataset: sum(len(c.scores) for (scored, *_), c in pretrainings.items() if scored == dataset)
         for dataset, *_ in pretrainings
     }
     warnings = []
-    for (dataset, first, second), count in found.items():
-        of = f"all {count}" if count == series[dataset] else f"{count} of {series[dataset]}"
-        equal = f"{dataset}: the scores of epochs {first} and {second} are exactly equal in {of} series"
+    for (dataset, first, second), count in equal_series.items():
+        share = f"all {count}" if count == series[dataset] else f"{count} of {series[dataset]}"
+        equal = f"{dataset}: the scores of epochs {first} and {second} are exactly equal in {share} series"
         warnings.append(
             f"{equal}. One of the two was scored with the other’s weights, so what is chosen there with "
             "“epoch 0 included” (“epoch 0 too”) looks into the future and is not to be relied on."

@@ -1,31 +1,30 @@
 """How far segmentation metrics rank trainings alike: the thesis's Figure 1.6."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from raytransfer.metrics.ranking import spearman
 from raytransfer.metrics.segmentation import METRICS
 
+TRAINING = ("model", "dataset", "scheme", "protocol", "epoch", "seed")
 
-def agreement_rows(trials: pa.Table) -> list[dict[str, Any]]:
+
+def agreement_rows(trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return Spearman's rank correlation of every two metrics over the trainings of each dataset.
 
-    Trainings of all models, checkpoints and protocols count; for two metrics, those that have both. None
-    where fewer than three have, or one of the metrics is the same in all.
+    Trainings of all models, checkpoints and protocols count, two rows of one training once; for two metrics,
+    those that have both. None where fewer than three have, or one of the metrics is the same in all.
 
     Args:
-        trials: One row per training.
+        trials: One row per training: `TRAINING` and the metrics, None where there is none.
     """
-    training = ["model", "dataset", "scheme", "protocol", "epoch", "seed"]  # two rows of one are the same
-    distinct = trials.group_by(training, use_threads=False).aggregate([(name, "mean") for name in METRICS])
-    trials = distinct.rename_columns([name.removesuffix("_mean") for name in distinct.column_names])
+    distinct = list({tuple(trial[name] for name in TRAINING): trial for trial in trials}.values())
     rows = []
-    for dataset in sorted(trials["dataset"].unique().to_pylist()):
-        of = trials.filter(pc.equal(trials["dataset"], dataset))
-        values = {name: of[name].to_numpy(zero_copy_only=False).astype(float) for name in METRICS}
+    for dataset in sorted({trial["dataset"] for trial in distinct}):
+        of_dataset = [trial for trial in distinct if trial["dataset"] == dataset]
+        values = {name: np.array([trial[name] for trial in of_dataset], dtype=float) for name in METRICS}
         for first in METRICS:
             for second in METRICS:
                 both = np.isfinite(values[first]) & np.isfinite(values[second])

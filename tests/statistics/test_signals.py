@@ -1,8 +1,8 @@
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.results.curves import Choice
-from raytransfer.results.signals import Signal, read_signal, rule_and_signal
+from raytransfer.statistics.curves import Choice
+from raytransfer.statistics.signals import Signal, read_signal, rule_and_signal
 from raytransfer.transferability.settings import RobustnessSettings
 
 PLATEAU_ON = Signal("l2", 1.0, -4, ())

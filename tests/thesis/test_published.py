@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.results.curves import Choice, Curve, curves, incomplete
-from raytransfer.results.published import read_published
+from raytransfer.results.curves import curves, incomplete
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget
+from raytransfer.statistics.curves import Choice, Curve
+from raytransfer.thesis.published import read_published
 
 SCORES, TRIALS = "robustness_scores.csv", "downstream_scores.csv"
 

@@ -7,8 +7,8 @@ import torch
 
 from raytransfer.errors import InputError
 from raytransfer.models.checkpoints import CheckpointSeries, load_encoder
-from raytransfer.models.public_weights import import_public_encoder, parse_public_name, reference_key
 from raytransfer.models.registry import create_encoder
+from raytransfer.thesis.public_weights import import_public_encoder, parse_public_name, reference_key
 
 FIXTURES = {"unet": "unet_encoder", "resnet50": "resnet50_encoder", "swin": "swin_encoder"}
 NAME = "{}_simple_pretraining_checkpoint_epoch_20.pt"

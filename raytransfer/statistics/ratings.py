@@ -1,8 +1,6 @@
 """What stopping rules would have cost and reached on recorded pretrainings."""
 
-import csv
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,15 +8,16 @@ from itertools import pairwise
 from statistics import fmean
 
 import numpy as np
-from tabulate import tabulate
 
 from raytransfer.errors import InputError
-from raytransfer.report.choosing import standard_error
-from raytransfer.results.curves import Curve
-from raytransfer.results.durations import EpochSeconds
-from raytransfer.results.signals import Signal
 from raytransfer.scheduling.rules import FixedBudget
 from raytransfer.scheduling.simulation import Judge, RecordedPretraining, RuleJudge, simulate
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.selection import standard_error
+from raytransfer.statistics.signals import Signal
+
+EpochSeconds = Mapping[tuple[str, str], Mapping[int, float]]
+"""(encoder, scheme) -> epoch -> seconds that this epoch took."""
 
 JudgeFactory = Callable[[Sequence[RecordedPretraining]], Judge]
 
@@ -92,7 +91,10 @@ def recordings(curves: Sequence[Curve], signal: Signal, seconds: EpochSeconds | 
                 name=" ".join(key),
                 epochs=tuple(epochs[key]),
                 durations=(hours[key] if timed else None) or one_each,
-                curves={name: [of.get(e, nothing) for e in epochs[key]] for name, of in targets.items()},
+                curves={
+                    name: [of_target.get(e, nothing) for e in epochs[key]]
+                    for name, of_target in targets.items()
+                },
             )
         )
     return Recordings(
@@ -207,7 +209,7 @@ def gain_over(line: Sequence[Rating], rating: Rating) -> float:
     Between two budgets the line is straight: it is what dealing configurations out to the two would reach.
     NaN before the first and after the last one.
     """
-    points = sorted((of.mean_epochs, of.mean_tis) for of in line)
+    points = sorted((budget.mean_epochs, budget.mean_tis) for budget in line)
     xs, ys = [x for x, _ in points], [y for _, y in points]
     return rating.mean_tis - float(np.interp(rating.mean_epochs, xs, ys, left=math.nan, right=math.nan))
 
@@ -235,34 +237,3 @@ def rating_rows(ratings: Sequence[Rating], line: Sequence[Rating], unit: str) ->
         }
         for rating in ratings
     ]
-
-
-def _number(value: str | float, places: int) -> str:
-    if isinstance(value, str):
-        return value
-    return "-" if math.isnan(value) else f"{value:.{places}f}"
-
-
-def rating_table(ratings: Sequence[Rating], line: Sequence[Rating], unit: str) -> str:
-    """Return a text table, one row per rule; arguments as of `rating_rows`."""
-    headers = [
-        "rule", "mean TIS", "worst TIS", "s.e.", "epochs", "over fixed", "shared: TIS", "epochs",
-        f"worker-{unit}s", f"makespan ({unit}s)",
-    ]  # fmt: skip
-    places = (0, 4, 4, 4, 1, 4, 4, 1, *((3, 3) if unit == "hour" else (1, 1)))
-    rows = [
-        [_number(value, n) for value, n in zip(row.values(), places, strict=True)]
-        for row in rating_rows(ratings, line, unit)
-    ]
-    return tabulate(rows, headers=headers, disable_numparse=True, colalign=("left", *["right"] * 9))
-
-
-def write_ratings(
-    path: str | os.PathLike[str], ratings: Sequence[Rating], line: Sequence[Rating], unit: str
-) -> None:
-    """Write the table as CSV, numbers in full; arguments as of `rating_rows`."""
-    rows = rating_rows(ratings, line, unit)
-    with open(path, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)

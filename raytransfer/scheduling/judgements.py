@@ -1,13 +1,9 @@
-"""What a stopping rule says of what is recorded of a pretraining in progress."""
+"""What a stopping rule says of the scores that a pretraining in progress has on its targets."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from raytransfer.results.live import live_curves
-from raytransfer.results.signals import Signal
-from raytransfer.results.storage import Storage
-from raytransfer.results.units import PretrainingUnit
 from raytransfer.scheduling.rules import Decision, StoppingRule
 
 
@@ -31,28 +27,23 @@ class Judgement:
 
 
 def judge(
-    unit: PretrainingUnit,
-    storage: Storage,
-    make_rule: Callable[[], StoppingRule],
-    signal: Signal | None = None,
+    curves: Mapping[str, Sequence[tuple[int, float, float]]], make_rule: Callable[[], StoppingRule]
 ) -> list[Judgement]:
-    """Return what a rule says of each target, from the ledger alone.
+    """Return what a fresh rule says of each target.
 
     Args:
-        unit: The pretraining.
-        storage: Where its series and the ledger are.
+        curves: Target -> (epoch, score, standard error), in the order of the epochs.
         make_rule: Builds a fresh rule.
-        signal: Which scores it follows; by default those of the study.
     """
-    found = []
-    for target, curve in live_curves(unit, storage, signal).items():
+    judgements = []
+    for target, curve in curves.items():
         rule, epoch = make_rule(), None
         for point in curve:
             epoch = point[0]
             if rule.update(*point) is Decision.STOP:
                 break
         scores = {at: score for at, score, _ in curve}
-        found.append(
+        judgements.append(
             Judgement(
                 target=target,
                 stopped=rule.stopped,
@@ -61,4 +52,4 @@ def judge(
                 score=math.nan if rule.selected_epoch is None else scores[rule.selected_epoch],
             )
         )
-    return found
+    return judgements

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from raytransfer.cli.command import main
-from raytransfer.report.ablation import choice_rows, parameter_rows
-from raytransfer.report.baselines import rule_rows
-from raytransfer.report.findings import Comparison, Finding, finding_rows, findings
-from raytransfer.results.curves import Curve, curves
-from raytransfer.results.published import read_published
+from raytransfer.results.curves import curves
+from raytransfer.statistics.ablation import choice_rows, parameter_rows
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.selection import rule_rows
 from raytransfer.study import Study
+from raytransfer.thesis.findings import Comparison, Finding, finding_rows, findings
+from raytransfer.thesis.published import read_published
 
 EPOCHS = (0, 1, 5, 20, 50, 100, 150, 200, 250, 300)
 ENCODERS = {

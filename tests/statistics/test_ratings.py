@@ -10,20 +10,20 @@ from PIL import Image
 
 from raytransfer.errors import InputError
 from raytransfer.ray_tune.named_schedulers import judge_factory
-from raytransfer.report.frontier import draw_frontier
-from raytransfer.report.replay import (
+from raytransfer.report.figures import draw_frontier
+from raytransfer.report.tables import rating_table, write_ratings
+from raytransfer.results.curves import curves
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.ratings import (
     Rating,
     Recordings,
     fixed_budgets,
     gain_over,
     rate,
-    rating_table,
     recordings,
-    write_ratings,
 )
-from raytransfer.results.curves import Curve, curves
-from raytransfer.results.published import read_published
-from raytransfer.results.signals import Signal
+from raytransfer.statistics.signals import Signal
+from raytransfer.thesis.published import read_published
 
 SIGNAL = Signal("cosine", 0.5, -2, pooled=())
 CHOICE = SIGNAL.choice("any", "fine_tuning")

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from raytransfer.errors import InputError, unknown_name
 from raytransfer.models.registry import num_levels
-from raytransfer.results.curves import Choice
 from raytransfer.scheduling.registry import RULES, call_from_text
+from raytransfer.statistics.curves import Choice
 from raytransfer.transferability.distances import DISTANCES
 from raytransfer.transferability.settings import POOLINGS, RobustnessSettings
 

@@ -1,10 +1,11 @@
-"""How sure a choice of checkpoint is: the bootstrap over the downstream seeds.
+"""How sure a choice of checkpoint is: the bootstrap over the downstream seeds (Efron, 1979).
 
 Every checkpoint's trainings are drawn with replacement, as many as there are, and everything is computed
 again from the means. Checkpoints are drawn independently of each other, for their numbers of seeds may
 differ; one that serves several schemes (epoch 0) is drawn once. Drawing from n values makes the spread of
 their mean too small by the factor sqrt((n - 1) / n), so with few seeds intervals are too narrow. They say
-what other seeds might give, not what other data sets would.
+what other seeds might give, not what other data sets would. Intervals are percentile intervals: the
+quantiles (1 - c) / 2 and (1 + c) / 2 of the resamples for a coverage c.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.results.curves import Curve
+from raytransfer.statistics.curves import Curve
 
 Array = NDArray[np.float64]
 RESAMPLES = 4000
@@ -37,7 +38,7 @@ def resampled_dice(curves: Sequence[Curve], *, resamples: int = RESAMPLES, seed:
     """
     generator = np.random.default_rng(seed)
     drawn: dict[tuple[object, ...], Array] = {}
-    found = []
+    means = []
     for curve in curves:
         columns = []
         for epoch, dice in zip(curve.epochs, curve.performances, strict=True):
@@ -46,8 +47,8 @@ def resampled_dice(curves: Sequence[Curve], *, resamples: int = RESAMPLES, seed:
                 picked = generator.integers(len(dice), size=(resamples, len(dice)))
                 drawn[trainings] = np.array(dice)[picked].mean(axis=1)
             columns.append(drawn[trainings])
-        found.append(np.stack(columns, axis=1))
-    return found
+        means.append(np.stack(columns, axis=1))
+    return means
 
 
 def relative(dice: Array) -> Array:

@@ -7,11 +7,16 @@ from PIL import Image
 
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.pretraining.settings import PretrainingSettings
-from raytransfer.report.figures import draw_answers
-from raytransfer.report.summary import answers, summary
+from raytransfer.report.figures import draw_scores
+from raytransfer.report.tables import answer_text
+from raytransfer.results.curves import curves, recorded
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.provenance import result_row
 from raytransfer.results.units import configurations, downstream_units, scoring_units
+from raytransfer.statistics.answer import Answer, recommend
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.selection import BEST, LAST, PEAK
+from raytransfer.statistics.signals import Signal
 from raytransfer.study import Study
 
 STUDY = Study(models=("unet-micro",), seeds=(0, 1), pretraining=PretrainingSettings(series=(0, 1, 5, 20)))
@@ -50,26 +55,27 @@ def ledger(tmp_path: Path) -> Ledger:
     return ledger
 
 
-def _answers(ledger: Ledger) -> list:
-    return answers(ledger, scoring_units(STUDY, ENCODERS), _trials())
+def _answer(ledger: Ledger) -> tuple[Answer, list[Curve]]:
+    complete = curves(*recorded(ledger, scoring_units(STUDY, ENCODERS), _trials()))
+    return recommend(complete, Signal.of_study(STUDY.robustness)), complete
 
 
 def test_the_answer_is_what_a_person_computes_by_hand(ledger: Ledger) -> None:
-    full, decoder_only = _answers(ledger)
+    full, decoder_only = _answer(ledger)[0].summaries
     assert (full.curve.protocol, decoder_only.curve.protocol) == ("fine_tuning", "frozen")
     assert full.curve.dice[0] == pytest.approx(0.6)
     assert full.curve.spread[0] == pytest.approx(0.2 / math.sqrt(2))
-    assert (full.best, full.last) == (5, 20)
-    assert (full.chosen, full.first_peak) == (20, 1), "epoch 0 has the best score but is no candidate"
-    assert (decoder_only.chosen, decoder_only.first_peak) == (5, 5)
-    assert full.curve.tis(full.chosen) == pytest.approx(0.75 / 0.8)
+    assert (full.best, full.epoch(LAST)) == (5, 20)
+    assert (full.epoch(BEST), full.epoch(PEAK)) == (20, 1), "epoch 0 has the best score but is no candidate"
+    assert (decoder_only.epoch(BEST), decoder_only.epoch(PEAK)) == (5, 5)
+    assert full.selected[BEST].tis == pytest.approx(0.75 / 0.8)
     assert full.curve.tis(0) == pytest.approx(0.6 / 0.8)
-    assert decoder_only.curve.tis(decoder_only.chosen) == 1
+    assert decoder_only.selected[BEST].tis == 1
     assert math.isnan(full.curve.tis(None))
 
 
 def test_the_text_has_every_number(ledger: Ledger) -> None:
-    text = summary(_answers(ledger))
+    text = answer_text(*_answer(ledger))
     for part in (
         "0.600 ± 0.141",
         "0.938  (epoch 20)",
@@ -79,6 +85,8 @@ def test_the_text_has_every_number(ledger: Ledger) -> None:
         "epoch 5",
     ):
         assert part in text, part
+    mean = [line.split() for line in text.splitlines() if line.startswith("mean")]
+    assert mean == [["mean", "0.969", "0.938", "0.938", "0.750"]]
 
 
 def test_an_incomplete_group_gives_no_answer(ledger: Ledger) -> None:
@@ -86,12 +94,12 @@ def test_an_incomplete_group_gives_no_answer(ledger: Ledger) -> None:
         u for u in _trials() if u.configuration.protocol == "fine_tuning" and u.configuration.epoch == 5
     )
     ledger.path("downstream", trial.key).unlink()
-    assert [answer.curve.protocol for answer in _answers(ledger)] == ["frozen"]
+    assert [summary.curve.protocol for summary in _answer(ledger)[0].summaries] == ["frozen"]
 
 
 @pytest.mark.parametrize("name", ["answer.png", "answer.svg"])
 def test_the_figure_is_drawn(ledger: Ledger, tmp_path: Path, name: str) -> None:
-    draw_answers(tmp_path / name, _answers(ledger))
+    draw_scores(tmp_path / name, _answer(ledger)[0].summaries)
     if name.endswith("png"):
         assert np.asarray(Image.open(tmp_path / name)).std() > 10
     else:

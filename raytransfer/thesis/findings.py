@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raytransfer.evaluation.settings import PROTOCOLS
-from raytransfer.report.choosing import ALL, choose, standard_error, values
-from raytransfer.results.curves import Curve
-from raytransfer.results.signals import Signal
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.selection import ALL, recorded_values, select_all, standard_error
+from raytransfer.statistics.signals import Signal
 
 DECISIVE = 2.0
 """Standard errors that a difference must exceed to count."""
@@ -103,9 +103,9 @@ def _compare(
     curves: Sequence[Curve], method: str, first: Signal, second: Signal, name: str, protocol: str = ALL
 ) -> Comparison:
     rule = METHODS[method]
-    differences = choose(curves, rule, first).tis - choose(curves, rule, second).tis
-    there = np.isfinite(differences) & np.array([protocol in (ALL, curve.protocol) for curve in curves])
-    paired = differences[there]
+    differences = select_all(curves, rule, first).tis - select_all(curves, rule, second).tis
+    both = np.isfinite(differences) & np.array([protocol in (ALL, curve.protocol) for curve in curves])
+    paired = differences[both]
     mean = float(paired.mean()) if len(paired) else math.nan
     return Comparison(name, mean, standard_error(paired), len(paired))
 
@@ -115,14 +115,14 @@ def _against_the_others(curves: Sequence[Curve], method: str, parameter: str) ->
     best = getattr(thesis, parameter)
     return [
         _compare(curves, method, thesis, thesis._replace(**{parameter: value}), f"{best} minus {value}")
-        for value in values(curves, parameter)
+        for value in recorded_values(curves, parameter)
         if value != best
     ]
 
 
 def _among_margins(curves: Sequence[Curve], method: str) -> list[Comparison]:
     thesis = Signal()
-    margins = [margin for margin in values(curves, "margin") if margin <= thesis.margin]
+    margins = [margin for margin in recorded_values(curves, "margin") if margin <= thesis.margin]
     return [
         _compare(
             curves,
@@ -174,7 +174,7 @@ def findings(curves: Sequence[Curve]) -> list[Finding]:
     ]
 
 
-def finding_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
+def finding_rows(claims: Sequence[Finding]) -> list[dict[str, Any]]:
     """Return one row per comparison behind the findings."""
     return [
         {
@@ -187,13 +187,13 @@ def finding_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
             "standard_error": comparison.standard_error,
             "configurations": comparison.configurations,
         }
-        for finding in found
+        for finding in claims
         for method, comparisons in finding.comparisons.items()
         for comparison in comparisons
     ]
 
 
-def findings_text(found: Sequence[Finding]) -> str:
+def findings_text(claims: Sequence[Finding]) -> str:
     """Return the findings as text, a sentence each, and how to read them."""
     return "\n".join(
         [
@@ -201,6 +201,6 @@ def findings_text(found: Sequence[Finding]) -> str:
             "in TIS ± standard error over n configurations, taken as independent. Better: by more than "
             f"{DECISIVE:g} standard",
             f"errors; indifferent: within {TOLERANCE:g}, {DECISIVE:g} standard errors included.",
-            *map(str, found),
+            *map(str, claims),
         ]
     )

@@ -1,4 +1,4 @@
-"""Downstream performance cell by cell, complete or not: the thesis's Tables 2.6 to 2.10."""
+"""Downstream performance of every series of checkpoints, complete or not (thesis, Tables 2.6 to 2.10)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,12 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
-import pyarrow as pa
-
-from raytransfer.results.curves import trained
-
 Key = tuple[str, str, str, str]
 """(model, dataset, scheme, protocol)"""
+
+Trained = Mapping[tuple[str, ...], Mapping[int, tuple[tuple[Any, ...], float]]]
+"""(model, dataset, encoder, scheme, protocol) -> epoch -> (performance per seed, None if missing; source
+accuracy)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,37 +70,41 @@ class Row:
     @property
     def best(self) -> Performance | None:
         """The checkpoint with the best mean, the shorter pretraining of equals."""
-        return None if self.missing else max(self.measured.values(), key=lambda of: (of.mean, -of.epoch))
+        return None if self.missing else max(self.measured.values(), key=lambda one: (one.mean, -one.epoch))
 
     @property
     def worst(self) -> Performance | None:
         """The checkpoint with the lowest mean, the shorter pretraining of equals."""
-        return None if self.missing else min(self.measured.values(), key=lambda of: (of.mean, of.epoch))
+        return None if self.missing else min(self.measured.values(), key=lambda one: (one.mean, one.epoch))
 
 
-def performance(trials: pa.Table, expected: Mapping[Key, Sequence[int]]) -> list[Row]:
+def performance(trained: Trained, expected: Mapping[Key, Sequence[int]]) -> list[Row]:
     """Return a row per expected series, by dataset, protocol, scheme and model.
 
     Args:
-        trials: One row per training, a null `dice` where it is missing; see `raytransfer.results.curves`.
+        trained: What downstream trainings gave, complete or not, as `raytransfer.results.curves.trained`.
         expected: Epochs of each series.
     """
     measured: dict[Key, dict[int, Performance]] = {}
-    for (model, dataset, _, scheme, protocol), checkpoints in trained(trials).items():
+    for (model, dataset, _, scheme, protocol), checkpoints in trained.items():
         measured[model, dataset, scheme, protocol] = {
             epoch: Performance(epoch=epoch, dice=seeds)
             for epoch, (seeds, _) in checkpoints.items()
             if None not in seeds
         }
     # A scheme without a pretraining of its own yet still has the untrained encoder of another.
-    untrained = {(m, d, protocol): of[0] for (m, d, _, protocol), of in measured.items() if 0 in of}
+    untrained = {
+        (m, d, protocol): checkpoints[0]
+        for (m, d, _, protocol), checkpoints in measured.items()
+        if 0 in checkpoints
+    }
     rows = []
     for key, epochs in expected.items():
         model, dataset, scheme, protocol = key
-        of = dict(measured.get(key, {}))
+        of_series = dict(measured.get(key, {}))
         if 0 in epochs and (model, dataset, protocol) in untrained:
-            of.setdefault(0, untrained[model, dataset, protocol])
-        rows.append(Row(key=key, expected=tuple(epochs), measured=of))
+            of_series.setdefault(0, untrained[model, dataset, protocol])
+        rows.append(Row(key=key, expected=tuple(epochs), measured=of_series))
     return sorted(
         rows, key=lambda row: (row.key[1], row.key[3] != "fine_tuning", row.key[2] != "simple", row.key)
     )
@@ -113,30 +117,30 @@ def performance_rows(rows: Sequence[Row], which: str) -> list[dict[str, Any]]:
         rows: Of `performance`.
         which: "scratch", "last", "best" or "worst".
     """
-    found = []
+    plain: list[dict[str, Any]] = []
     for row in rows:
-        of: Performance | None = getattr(row, which)
+        checkpoint: Performance | None = getattr(row, which)
         model, dataset, scheme, protocol = row.key
-        found.append(
+        plain.append(
             {
                 "dataset": dataset, "protocol": protocol, "scheme": scheme, "model": model,
-                "epoch": of.epoch if of else None,
-                "dice": of.mean if of else None,
-                "standard_deviation": of.spread if of else None,
-                "seeds": len(of.dice) if of else 0,
+                "epoch": checkpoint.epoch if checkpoint else None,
+                "dice": checkpoint.mean if checkpoint else None,
+                "standard_deviation": checkpoint.spread if checkpoint else None,
+                "seeds": len(checkpoint.dice) if checkpoint else 0,
             }
         )  # fmt: skip
-    return found
+    return plain
 
 
 def ratio_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return worst / best mean Dice of every series; None where it is incomplete."""
-    found = []
+    plain = []
     for row in rows:
         model, dataset, scheme, protocol = row.key
         best, worst = row.best, row.worst
         ratio = worst.mean / best.mean if worst and best else None
-        found.append(
+        plain.append(
             {
                 "dataset": dataset,
                 "protocol": protocol,
@@ -147,4 +151,4 @@ def ratio_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "best_epoch": best.epoch if best else None,
             }
         )
-    return found
+    return plain

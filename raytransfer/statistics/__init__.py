@@ -1,0 +1,1 @@
+"""Statistics of recorded curves: selection, resampling, the answer; numbers in, numbers out."""

@@ -1,0 +1,101 @@
+"""Recorded curves: what is known of the checkpoints of a pretraining, and what choosing one of them costs.
+
+The transferability indicator score (TIS) of a checkpoint is its downstream performance / that of the best
+checkpoint (thesis, eq. 3.1), of means over seeds or seed by seed.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import stdev
+from typing import NamedTuple
+
+import numpy as np
+
+from raytransfer.metrics.ranking import transferability_indicator_score
+
+
+class Choice(NamedTuple):
+    """A parameter choice of the robustness indicator.
+
+    Attributes:
+        distance: "cosine", "l2" or "pearson".
+        margin: Margin of the hinge.
+        level: Encoder level from the end, -1 the deepest, so that encoders of 4 and 5 levels compare.
+        pooled: Whether representations are averaged over space.
+    """
+
+    distance: str
+    margin: float
+    level: int
+    pooled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """What one model on one dataset in one protocol shows about the checkpoints of one pretraining.
+
+    Attributes:
+        model: Segmentation model.
+        encoder: Its encoder.
+        dataset: Target dataset.
+        scheme: Pretraining scheme.
+        protocol: "fine_tuning" or "frozen".
+        epochs: Epochs of pretraining of the checkpoints, ascending; 0 is the untrained encoder.
+        performances: Downstream Dice per checkpoint and seed, in [0, 1], seeds ascending.
+        scores: Parameter choice -> score per checkpoint, higher is better.
+        standard_errors: Parameter choice -> standard error of the scores over images; NaN: not recorded.
+        source_accuracy: Validation accuracy on the source data per checkpoint, in [0, 1]; NaN: not recorded.
+    """
+
+    model: str
+    encoder: str
+    dataset: str
+    scheme: str
+    protocol: str
+    epochs: tuple[int, ...]
+    performances: tuple[tuple[float, ...], ...]
+    scores: Mapping[Choice, tuple[float, ...]]
+    standard_errors: Mapping[Choice, tuple[float, ...]]
+    source_accuracy: tuple[float, ...]
+
+    @cached_property
+    def dice(self) -> tuple[float, ...]:
+        """Mean Dice over seeds per checkpoint."""
+        return tuple(sum(seeds) / len(seeds) for seeds in self.performances)
+
+    @cached_property
+    def spread(self) -> tuple[float, ...]:
+        """Standard deviation of the Dice over seeds (n - 1) per checkpoint; NaN for one seed."""
+        return tuple(stdev(seeds) if len(seeds) > 1 else math.nan for seeds in self.performances)
+
+    def points(self, choice: Choice) -> list[tuple[int, float]]:
+        """Return (epoch, score) pairs, what stopping rules take."""
+        return list(zip(self.epochs, self.scores[choice], strict=True))
+
+    @cached_property
+    def _tis(self) -> dict[int, float]:
+        choices = np.eye(len(self.epochs)).tolist()
+        return {
+            e: transferability_indicator_score(c, self.dice)
+            for e, c in zip(self.epochs, choices, strict=True)
+        }
+
+    def tis(self, epoch: int | None) -> float:
+        """Return the TIS of taking this epoch's checkpoint; NaN where there is none."""
+        return math.nan if epoch is None else self._tis.get(epoch, math.nan)
+
+    @cached_property
+    def _seed_tis(self) -> dict[int, tuple[float, ...]]:
+        by_seed = np.array(list(zip(*self.performances, strict=False)))
+        relative = (by_seed / by_seed.max(1, keepdims=True)).T
+        return {e: tuple(seeds) for e, seeds in zip(self.epochs, relative.tolist(), strict=True)}
+
+    def seed_tis(self, epoch: int | None) -> tuple[float, ...]:
+        """Return the TIS by the Dice of each seed alone, the best checkpoint being that seed's best.
+
+        Where checkpoints have different numbers of seeds, the smallest counts.
+        """
+        nothing = (math.nan,) * min(map(len, self.performances))
+        return nothing if epoch is None else self._seed_tis.get(epoch, nothing)
