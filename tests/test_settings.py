@@ -58,7 +58,7 @@ def test_overrides_reach_nested_settings_and_leave_the_original_alone() -> None:
         ("robustness.level=0", "robustness.level must be from 1 up"),
         ("models=[]", "models must be non-empty"),
         ("seeds=[1, 1]", "without repeats"),
-        ("protocols=frozen", "unknown protocol 'frozen'"),
+        ("protocols=frozn", "unknown protocol 'frozn': did you mean 'frozen'"),
         ("seeds=[0, -1]", "seeds must be at least 0, got -1"),
         ("seeds=4294967296", "seeds must be at most 4294967295, got 4294967296"),
         ("source.seed=-1", "source.seed must be at least 0, got -1"),
