@@ -60,7 +60,7 @@ def setting(
     bounds = {name: bound for name, bound in (("ge", ge), ("gt", gt), ("le", le), ("lt", lt))}
     options: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
     options["default_factory" if isinstance(default, type) else "default"] = default
-    about = {"changes_results": changes_results, "rule": rule}
+    about: dict[str, Any] = {"changes_results": changes_results, "rule": rule}
     return Field(description=meaning, json_schema_extra=about, **options)
 
 
@@ -215,8 +215,29 @@ def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
 
 def _plain(value: Any) -> Any:
     if is_settings(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        values = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        plain = {name: _plain(each) for name, each in values.items()}
+        return {name: each for name, each in plain.items() if each or not isinstance(values[name], Mapping)}
+    if isinstance(value, Mapping):  # of settings that are written only where they are not the defaults
+        changed = {name: non_defaults(each) for name, each in value.items()}
+        return {name: each for name, each in changed.items() if each}
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def non_defaults(config: Any, *, changes_results: bool = False) -> dict[str, Any]:
+    """Return field -> plain value for what differs from the defaults.
+
+    Args:
+        config: Settings without sections.
+        changes_results: Whether only what recorded results depend on.
+    """
+    default = type(config)()
+    return {
+        name: _plain(getattr(config, name))
+        for name, field in type(config).__pydantic_fields__.items()
+        if getattr(config, name) != getattr(default, name)
+        and (not changes_results or field.json_schema_extra["changes_results"])
+    }
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -234,7 +255,7 @@ def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
         InputError: No `=`, an unknown key (with the nearest valid one), or a value of another type.
     """
     values = to_dict(config)
-    known = {key: default for key, default, _ in describe(config)}
+    known = {setting.key: setting for setting in _settings(config)}
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
@@ -245,12 +266,12 @@ def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
             value = json.loads(text)
         except (ValueError, RecursionError):
             value = text
-        if isinstance(known[key], tuple) and not isinstance(value, list):
+        if isinstance(known[key].value, tuple) and not isinstance(value, list):
             value = [value]
-        *parents, leaf = key.split(".")
+        *parents, leaf = known[key].place
         section = values
         for parent in parents:
-            section = section[parent]
+            section = section.setdefault(parent, {})
         section[leaf] = value
     return from_dict(type(config), values)
 
@@ -260,18 +281,25 @@ class _Setting(typing.NamedTuple):
     value: Any
     meaning: str
     changes_results: bool
+    place: tuple[str, ...]
+    """Where it stands in what `to_dict` returns."""
 
 
-def _settings(config: Any, path: str = "", *, changes_results: bool = True) -> Iterator[_Setting]:
+def _settings(
+    config: Any, path: str = "", *, changes_results: bool = True, place: tuple[str, ...] = ()
+) -> Iterator[_Setting]:
     for name, field in type(config).__pydantic_fields__.items():
         if field.description is None:  # no setting: the driver fills it in
             continue
-        key, value = f"{path}{name}", getattr(config, name)
+        key, value, here = f"{path}{name}", getattr(config, name), (*place, name)
         counts = changes_results and field.json_schema_extra["changes_results"]
         if is_settings(value):
-            yield from _settings(value, f"{key}.", changes_results=counts)
+            yield from _settings(value, f"{key}.", changes_results=counts, place=here)
+        elif isinstance(value, Mapping):  # whose names are said without the field's
+            for each, settings in value.items():
+                yield from _settings(settings, f"{each}.", changes_results=counts, place=(*here, each))
         else:
-            yield _Setting(key, value, field.description, counts)
+            yield _Setting(key, value, field.description, counts, here)
 
 
 def describe(config: Any) -> Iterator[tuple[str, Any, str]]:

@@ -1,13 +1,14 @@
 """What a study is: everything that is compared, and the settings it is computed with."""
 
 import dataclasses
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import model_validator
+from pydantic import PlainValidator, model_validator
 
 from raytransfer.data.settings import SourceSettings, TargetSettings
 from raytransfer.errors import unknown_name
 from raytransfer.evaluation.settings import PROTOCOLS, DownstreamSettings
+from raytransfer.options import StrategyOptions, as_options
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import (
     DISTINCT,
@@ -16,6 +17,7 @@ from raytransfer.settings import (
     MOST_RESOURCES,
     Seed,
     describe,
+    is_settings,
     must,
     require,
     setting,
@@ -106,6 +108,9 @@ class Study:
     resources: ResourcesSettings = setting(
         ResourcesSettings, "cluster resources per process", changes_results=False
     )
+    options: Annotated[StrategyOptions, PlainValidator(as_options)] = setting(
+        StrategyOptions, "options of the strategies, by their names"
+    )
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -127,3 +132,26 @@ class Study:
                     f"pretraining.{key}", value, "left alone with reference_recipes=true, which sets it",
                 )  # fmt: skip
         return self
+
+    def options_of(self, strategy: str) -> Any:
+        """Return the options of a strategy, None where it takes none.
+
+        Args:
+            strategy: Its name in its registry, or that of a section, which is returned.
+
+        Raises:
+            InputError: There is no such strategy; the message has the nearest one.
+        """
+        section = getattr(self, strategy, None)
+        return section if is_settings(section) else self.options.of(strategy)
+
+    def changed_options(self, *strategies: str) -> dict[str, dict[str, Any]]:
+        """Return strategy -> field -> plain value for a unit's settings.
+
+        Args:
+            *strategies: Those that the unit depends on.
+
+        Returns:
+            Only what results depend on and what is not the default; empty where all is.
+        """
+        return self.options.changed(strategies)
