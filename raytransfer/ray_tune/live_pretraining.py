@@ -7,15 +7,11 @@ they train on until they are stopped, seconds later, and what they finish meanwh
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from typing import Any
-
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
-os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # a trial that failed has no score
 
 import ray
 import ray.train
@@ -46,6 +42,7 @@ from raytransfer.results.live import METRIC, scored_epochs
 from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, scoring_units
+from raytransfer.runtime.environment import prepare_process
 from raytransfer.scheduling.rules import StoppingRule
 from raytransfer.storage.files import delete
 from raytransfer.study import Study
@@ -158,6 +155,7 @@ def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
         config: {"pretraining": {"key": ...}} and what the reporter shows.
         job: "units" by key, "storage", "signal", and references: "data", "targets" by dataset.
     """
+    prepare_process()  # of a node that the command does not run on
     unit, storage = job["units"][config["pretraining"]["key"]], job["storage"]
     for report in recorded_reports(unit, storage, job["signal"]):
         tune.report(report)
