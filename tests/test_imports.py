@@ -13,22 +13,25 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 
-from raytransfer.config import DownstreamConfig, PretrainingConfig, SourceConfig, TargetConfig
-from raytransfer.data import load_source, load_target
-from raytransfer.metrics import transferability_indicator_score
-from raytransfer.scheduling import BestOfAll, replay
+from raytransfer.data.registry import load_source, load_target
+from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.evaluation.training import DownstreamTraining
+from raytransfer.metrics.ranking import transferability_indicator_score
 from raytransfer.pretraining.loop import Pretraining
-from raytransfer.transferability import score_encoder
+from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.scheduling.replay import replay
+from raytransfer.scheduling.rules import BestOfAll
+from raytransfer.transferability.robustness import score_encoder
 
-source = load_source(SourceConfig(train_per_class=2, val_per_class=1))
-target = load_target("mni152", TargetConfig(slice_step=10))
-recipe = PretrainingConfig(epochs=1, series=(0, 1), warmup_epochs=0, num_workers=1, batch_size=20)
+source = load_source(SourceSettings(train_per_class=2, val_per_class=1))
+target = load_target("mni152", TargetSettings(slice_step=10))
+recipe = PretrainingSettings(epochs=1, series=(0, 1), warmup_epochs=0, num_workers=1, batch_size=20)
 pretraining = Pretraining("unet-micro", "simple", recipe, source)
 pretraining.train_epoch(), pretraining.evaluate()
 scores = score_encoder(pretraining.encoder, target.train_images)
 trial = DownstreamTraining(
-    "unet-micro", pretraining.encoder, DownstreamConfig(epochs=1), target, frozen=True, seed=0
+    "unet-micro", pretraining.encoder, DownstreamSettings(epochs=1), target, frozen=True, seed=0
 )
 trial.train_epoch()
 assert 0 <= trial.evaluate()["test/dice"] <= 1
