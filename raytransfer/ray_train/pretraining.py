@@ -23,7 +23,7 @@ from raytransfer.ray_train.failed import (
 )
 from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, drop_corrupt_checkpoints
-from raytransfer.ray_train.worker import pretraining_worker
+from raytransfer.ray_train.worker import PretrainingJob, pretraining_worker
 from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
@@ -152,17 +152,18 @@ def pretraining_trainer(
     """
     config, resources = unit.recipe, unit.study.resources
     folder = storage.pretraining_run(unit.key)
+    job = PretrainingJob(
+        unit=unit,
+        data=data,
+        storage=storage,
+        targets=dict(targets),
+        signal=signal or Signal.of_study(unit.study.robustness),
+    )
     return Trainer(
         pretraining_worker,
         gave_up=has_given_up,
         supervised=bool(callbacks),
-        train_loop_config={
-            "unit": unit,
-            "data": data,
-            "storage": storage,
-            "targets": dict(targets),
-            "signal": signal or Signal.of_study(unit.study.robustness),
-        },
+        train_loop_config={"job": job},
         torch_config=TorchOverRayNetwork(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=(config.min_workers, config.num_workers)
