@@ -1,63 +1,67 @@
 """What a study is: everything that is compared, and the settings it is computed with."""
 
 import dataclasses
-from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import PlainValidator, model_validator
 
 from raytransfer.data.settings import SourceSettings, TargetSettings
 from raytransfer.errors import unknown_name
 from raytransfer.evaluation.settings import PROTOCOLS, DownstreamSettings
+from raytransfer.options import StrategyOptions, as_options
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import (
+    DISTINCT,
     LEAST_SHARE,
     MOST_PROCESSES,
     MOST_RESOURCES,
-    MOST_SEED,
+    Seed,
     describe,
+    is_settings,
+    must,
     require,
-    require_from,
     setting,
+    settings,
 )
 from raytransfer.transferability.settings import RobustnessSettings
 
+_WHOLE = must(lambda gpus: gpus <= 1 or float(gpus).is_integer(), "a fraction of one, or whole")
+_COUNTED = must(lambda amount: not 0 < amount < LEAST_SHARE, f"at least {LEAST_SHARE}")
+Amount = Annotated[float, _COUNTED]
+Gpus = Annotated[float, _COUNTED, _WHOLE]
 
-@dataclass(frozen=True, kw_only=True)
+
+@settings("resources")
 class ResourcesSettings:
     """What one process asks of the cluster. Changes where and how fast things run, not what is computed."""
 
-    cpus_per_worker: float = setting(1, "CPU cores of one pretraining worker")
+    cpus_per_worker: Amount = setting(1, "CPU cores of one pretraining worker", gt=0, le=MOST_RESOURCES)
     gpu_pretraining: bool = setting(False, "whether each pretraining worker takes GPUs")
-    gpus_per_worker: float = setting(
-        1, "with gpu_pretraining, GPUs of one pretraining worker; a fraction for a single worker only"
+    gpus_per_worker: Gpus = setting(
+        1, "with gpu_pretraining, GPUs of one pretraining worker; a fraction for a single worker only",
+        gt=0, le=MOST_RESOURCES,
+    )  # fmt: skip
+    memory_per_worker: float = setting(
+        0, "memory kept free for one pretraining worker, GB; 0: not asked for", ge=0, le=MOST_RESOURCES
     )
-    memory_per_worker: float = setting(0, "memory kept free for one pretraining worker, GB; 0: not asked for")
-    loader_workers: int = setting(0, "processes per pretraining worker that read images ahead; 0: itself")
-    cpus_per_trial: float = setting(1, "CPU cores of one scoring or downstream trial")
-    gpus_per_trial: float = setting(0, "GPUs of one scoring or downstream trial; fractions share one")
+    loader_workers: int = setting(
+        0, "processes per pretraining worker that read images ahead; 0: itself", ge=0, le=MOST_PROCESSES
+    )
+    cpus_per_trial: Amount = setting(
+        1, "CPU cores of one scoring or downstream trial", gt=0, le=MOST_RESOURCES
+    )
+    gpus_per_trial: Gpus = setting(
+        0, "GPUs of one scoring or downstream trial; fractions share one", ge=0, le=MOST_RESOURCES
+    )
     memory_per_trial: float = setting(
-        0, "memory kept free for one scoring or downstream trial, GB; 0: not asked for"
-    )
+        0, "memory kept free for one scoring or downstream trial, GB; 0: not asked for",
+        ge=0, le=MOST_RESOURCES,
+    )  # fmt: skip
     storage_patience: float = setting(
-        600, "how long finished work waits for a storage that is full or away, before it is given up, seconds"
-    )
-
-    def __post_init__(self) -> None:
-        for name in ("cpus_per_worker", "cpus_per_trial", "gpus_per_worker"):
-            require(getattr(self, name) > 0, f"resources.{name}", getattr(self, name), "positive")
-        for name in ("gpus_per_trial", "memory_per_worker", "memory_per_trial"):
-            require_from(0, f"resources.{name}", getattr(self, name), MOST_RESOURCES)
-        for name in ("cpus_per_worker", "cpus_per_trial", "gpus_per_worker", "gpus_per_trial"):
-            amount = getattr(self, name)
-            require_from(LEAST_SHARE if amount else 0, f"resources.{name}", amount, MOST_RESOURCES)
-        require_from(0, "resources.loader_workers", self.loader_workers, MOST_PROCESSES)
-        require(self.storage_patience >= 0, "resources.storage_patience", self.storage_patience, "at least 0")
-        for name in ("gpus_per_worker", "gpus_per_trial"):
-            gpus = getattr(self, name)
-            require(
-                gpus <= 1 or float(gpus).is_integer(),
-                f"resources.{name}",
-                gpus,
-                "a fraction of one, or whole",
-            )
+        600,
+        "how long finished work waits for a storage that is full or away, before it is given up, seconds",
+        ge=0,
+    )  # fmt: skip
 
     @property
     def of_worker(self) -> dict[str, float]:
@@ -78,20 +82,21 @@ def _asked(cpus: float, gpus: float, gigabytes: float) -> dict[str, float]:
 
 KEPT_BY_REFERENCE_RECIPES = ("num_workers", "min_workers", "seed")
 
+Names = Annotated[tuple[str, ...], DISTINCT]
+Seeds = Annotated[tuple[Seed, ...], DISTINCT]
 
-@dataclass(frozen=True, kw_only=True)
+
+@settings()
 class Study:
     """A whole study: every model x dataset x checkpoint x protocol x seed."""
 
-    models: tuple[str, ...] = setting(
+    models: Names = setting(
         ("unet-micro", "resnet-unet-micro", "swin-unet-micro"), "segmentation models; each names its encoder"
     )
-    datasets: tuple[str, ...] = setting(("mni152",), "target datasets")
-    schemes: tuple[str, ...] = setting(("simple",), "pretraining schemes")
-    protocols: tuple[str, ...] = setting(
-        PROTOCOLS, "fine_tuning (all weights train) and frozen (encoder frozen)"
-    )
-    seeds: tuple[int, ...] = setting((0, 1), "seeds of the downstream trainings")
+    datasets: Names = setting(("mni152",), "target datasets")
+    schemes: Names = setting(("simple",), "pretraining schemes")
+    protocols: Names = setting(PROTOCOLS, "fine_tuning (all weights train) and frozen (encoder frozen)")
+    seeds: Seeds = setting((0, 1), "seeds of the downstream trainings")
     source: SourceSettings = setting(SourceSettings, "source data")
     target: TargetSettings = setting(TargetSettings, "target data")
     pretraining: PretrainingSettings = setting(PretrainingSettings, "pretraining recipe")
@@ -103,15 +108,12 @@ class Study:
     resources: ResourcesSettings = setting(
         ResourcesSettings, "cluster resources per process", changes_results=False
     )
+    options: Annotated[StrategyOptions, PlainValidator(as_options)] = setting(
+        StrategyOptions, "options of the strategies, by their names"
+    )
 
-    def __post_init__(self) -> None:
-        for name in ("models", "datasets", "schemes", "protocols", "seeds"):
-            values = getattr(self, name)
-            require(
-                bool(values) and len(set(values)) == len(values), name, values, "non-empty, without repeats"
-            )
-        for seed in self.seeds:
-            require_from(0, "seeds", seed, MOST_SEED)
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
         for protocol in self.protocols:
             if protocol not in PROTOCOLS:
                 raise unknown_name("protocol", protocol, PROTOCOLS)
@@ -129,3 +131,27 @@ class Study:
                     value == getattr(standard, key),
                     f"pretraining.{key}", value, "left alone with reference_recipes=true, which sets it",
                 )  # fmt: skip
+        return self
+
+    def options_of(self, strategy: str) -> Any:
+        """Return the options of a strategy, None where it takes none.
+
+        Args:
+            strategy: Its name in its registry, or that of a section, which is returned.
+
+        Raises:
+            InputError: There is no such strategy; the message has the nearest one.
+        """
+        section = getattr(self, strategy, None)
+        return section if is_settings(section) else self.options.of(strategy)
+
+    def changed_options(self, *strategies: str) -> dict[str, dict[str, Any]]:
+        """Return strategy -> field -> plain value for a unit's settings.
+
+        Args:
+            *strategies: Those that the unit depends on.
+
+        Returns:
+            Only what results depend on and what is not the default; empty where all is.
+        """
+        return self.options.changed(strategies)

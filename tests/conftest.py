@@ -8,6 +8,7 @@ from raytransfer.data.arrays import SegmentationData
 from raytransfer.data.registry import load_source, load_target
 from raytransfer.data.settings import SourceSettings, TargetSettings
 from raytransfer.data.sources.images import ClassificationData
+from raytransfer.runtime.environment import prepare_process
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -23,6 +24,11 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("the reference data are not beside this checkout (they are where CI runs)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def process() -> None:
+    prepare_process()
 
 
 @pytest.fixture(scope="session", autouse=True)

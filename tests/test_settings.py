@@ -1,4 +1,5 @@
-from dataclasses import replace
+import pickle
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_overrides_reach_nested_settings_and_leave_the_original_alone() -> None:
         ("robustness.level=0", "robustness.level must be from 1 up"),
         ("models=[]", "models must be non-empty"),
         ("seeds=[1, 1]", "without repeats"),
-        ("protocols=frosted", "unknown protocol 'frosted'"),
+        ("protocols=frozn", "unknown protocol 'frozn': did you mean 'frozen'"),
         ("seeds=[0, -1]", "seeds must be at least 0, got -1"),
         ("seeds=4294967296", "seeds must be at most 4294967295, got 4294967296"),
         ("source.seed=-1", "source.seed must be at least 0, got -1"),
@@ -117,3 +118,36 @@ def test_digest_depends_on_values_alone() -> None:
 
 def test_every_setting_has_a_meaning() -> None:
     assert all(meaning for _, _, meaning in describe(Study()))
+
+
+def test_lists_are_tuples_ints_are_floats_and_copies_are_checked() -> None:
+    study = Study(models=["unet-micro"], downstream=DownstreamSettings(learning_rate=1))
+    assert study.models == ("unet-micro",)
+    assert repr(study.downstream.learning_rate) == "1.0"
+    assert {study: 1}[pickle.loads(pickle.dumps(study))] == 1
+    with pytest.raises(InputError, match=r"^downstream\.epochs must be at least 1, got 0$"):
+        replace(study.downstream, epochs=0)
+    with pytest.raises(InputError, match=r"^downstream must be DownstreamSettings, got 3$"):
+        replace(study, downstream=3)
+    with pytest.raises(InputError, match=r"^unknown setting 'downstream\.epoch': did you mean"):
+        DownstreamSettings(epoch=3)
+    with pytest.raises(InputError, match=r"^models must be tuple\[str, \.\.\.\], got 'unet'$"):
+        Study(models="unet")
+    with pytest.raises(FrozenInstanceError):
+        study.seeds = (1,)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"batch_size": 7}, "pretraining.batch_size must be a multiple of num_workers=2, got 7"),
+        ({"warmup_epochs": 21}, "pretraining.warmup_epochs must be between 0 and epochs=20, got 21"),
+        ({"min_workers": 3}, "pretraining.min_workers must be between 0 and num_workers=2, got 3"),
+        ({"learning_rate": 0}, "pretraining.learning_rate must be positive, got 0.0"),
+        ({"label_smoothing": 1}, "pretraining.label_smoothing must be in [0, 1), got 1.0"),
+    ],
+)
+def test_a_refusal_is_one_line(values: dict, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        PretrainingSettings(**values)
+    assert str(raised.value) == message

@@ -33,6 +33,7 @@ from raytransfer.results.units import (
     downstream_units,
     pretraining_units,
 )
+from raytransfer.runtime.environment import prepare_process, spare_libraries_collection
 from raytransfer.study import Study
 from raytransfer.terminal import terminal
 from raytransfer.tracking.records import downstream_record
@@ -67,7 +68,9 @@ def records(storage: Storage) -> Iterator[RunRecord]:
 
 def tracker(folder: Path) -> Tracker:
     """Return a tracker of a database in a folder."""
-    return Tracker(f"sqlite:///{folder}/mlflow.db", artifact_root=folder / "artifacts")
+    tracker = Tracker(f"sqlite:///{folder}/mlflow.db", artifact_root=folder / "artifacts")
+    spare_libraries_collection()
+    return tracker
 
 
 def write_runs(folder: Path) -> tuple[float, float]:
@@ -132,6 +135,7 @@ def report_epochs(folder: Path) -> float:
 
 def main() -> int:
     """Measure; the runs are written once and searched five times."""
+    prepare_process()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
 

@@ -13,7 +13,10 @@ import ray
 from raytransfer.cli.resources import check_resources
 from raytransfer.cli.shared_storage import check_shared_storage
 from raytransfer.errors import InputError
+from raytransfer.ray_compat import patch_ray
+from raytransfer.ray_tune.failed_trials import unless_passing
 from raytransfer.results.storage import Storage
+from raytransfer.runtime.environment import prepare_process
 from raytransfer.study import Study
 
 ANSWER_SECONDS = 60.0
@@ -59,6 +62,8 @@ def cluster(address: str | None, study: Study, storage: Storage, *, verbose: boo
     Raises:
         InputError: No cluster answers, the study can never run there, or a node does not see the storage.
     """
+    prepare_process()
+    patch_ray(unless_passing)
     quiet: dict[str, Any] = {} if verbose else {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is None:

@@ -19,6 +19,7 @@ from raytransfer.cli.study import make_output, preset_study, resolved_study, sto
 from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.results.curves import curves
 from raytransfer.results.storage import Storage
+from raytransfer.runtime.environment import prepare_process
 from raytransfer.statistics.curves import Curve
 from raytransfer.storage.files import is_storage_error
 from raytransfer.study import Study
@@ -30,6 +31,7 @@ WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
 
 def _reported(work: Callable[[], int]) -> int:
     """Do the work; say in one line on stderr what the user can mend, and return the exit code."""
+    prepare_process()
     try:
         return work()
     except (InputError, WorkFailedError) as error:

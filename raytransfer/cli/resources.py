@@ -1,16 +1,14 @@
 """Whether a study can ever run on a cluster: what no node has room for would be waited for without end."""
 
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
-from ray._private.state import state
-from ray.experimental.internal_kv import _internal_kv_get
 
 from raytransfer.errors import InputError
+from raytransfer.ray_compat import active_node_kinds, cluster_config
 from raytransfer.study import Study
 
 Resources = Mapping[str, float]
@@ -18,7 +16,6 @@ Resources = Mapping[str, float]
 JOIN_SECONDS = 60.0
 """How long nodes are waited for that an autoscaler may be starting."""
 
-_AUTOSCALER_STATUS = b"__autoscaling_status"
 _UNITS = {"CPU": (1, "CPUs"), "GPU": (1, "GPUs"), "memory": (1e9, "GB of memory")}
 
 
@@ -84,7 +81,7 @@ def _nodes() -> list[Resources]:
 
 def _nodes_to_come() -> list[Resources]:
     """Return every node that the cluster's autoscaler could start."""
-    config = state.get_cluster_config()
+    config = cluster_config()
     if config is None:
         return []
     return [
@@ -96,10 +93,8 @@ def _nodes_to_come() -> list[Resources]:
 
 def _autoscales() -> bool:
     """Return whether the cluster starts nodes; one that only watches its nodes calls each by its own id."""
-    status = json.loads(_internal_kv_get(_AUTOSCALER_STATUS) or "{}")
-    kinds = (status.get("autoscaler_report") or {}).get("active_nodes", {})
     watched = {f"node_{node['NodeID']}" for node in ray.nodes()}
-    return state.get_cluster_config() is not None or not watched.issuperset(kinds)
+    return cluster_config() is not None or not watched.issuperset(active_node_kinds())
 
 
 def check_resources(study: Study) -> None:

@@ -19,6 +19,7 @@ from raytransfer.results.units import (
     ScoringUnit,
     pretraining_units,
 )
+from raytransfer.runtime.environment import spare_libraries_collection
 from raytransfer.study import Study
 from raytransfer.tracking.tracker import Tracker, store_uri
 
@@ -126,6 +127,7 @@ def open_session(
     if arguments.address is not None:
         check_address(arguments.address)
     tracker = Tracker(uri, artifact_root=storage.root / "mlartifacts", own=arguments.tracking_uri is None)
+    spare_libraries_collection()
     with tracker, cluster(arguments.address, study, storage, verbose=arguments.verbose):
         keep_study(arguments, whole, storage.root)
         output = getattr(arguments, "output", None)

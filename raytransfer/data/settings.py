@@ -1,18 +1,9 @@
 """Settings of the data: what encoders are pretrained on, and what they are transferred to."""
 
-from dataclasses import dataclass
-
-from raytransfer.settings import (
-    MOST_IMAGES,
-    MOST_SEED,
-    require,
-    require_from,
-    require_image_size,
-    setting,
-)
+from raytransfer.settings import MOST_IMAGES, ImageSize, Seed, setting, settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@settings("source")
 class SourceSettings:
     """The source data: what encoders are pretrained on."""
 
@@ -20,21 +11,15 @@ class SourceSettings:
     root: str = setting(
         "", "imagenet: folder that holds train/<class>/* and val/<class>/*", changes_results=False
     )
-    image_size: int = setting(64, "side of the square images, pixels")
-    train_per_class: int = setting(48, "photographs: training images drawn per class")
-    val_per_class: int = setting(16, "photographs: validation images drawn per class")
-    seed: int = setting(0, "photographs: seed of the draw of the crops")
+    image_size: ImageSize = setting(64, "side of the square images, pixels")
+    train_per_class: int = setting(48, "photographs: training images drawn per class", ge=1, le=MOST_IMAGES)
+    val_per_class: int = setting(16, "photographs: validation images drawn per class", ge=1, le=MOST_IMAGES)
+    seed: Seed = setting(0, "photographs: seed of the draw of the crops")
     fingerprint: str = ""
     """Identifies the files of a source that is not embedded; the driver fills it in (`resolve_data`)."""
 
-    def __post_init__(self) -> None:
-        require_image_size("source.image_size", self.image_size)
-        require_from(1, "source.train_per_class", self.train_per_class, MOST_IMAGES)
-        require_from(1, "source.val_per_class", self.val_per_class, MOST_IMAGES)
-        require_from(0, "source.seed", self.seed, MOST_SEED)
 
-
-@dataclass(frozen=True, kw_only=True)
+@settings("target")
 class TargetSettings:
     """The target data: what is segmented, and what checkpoints are scored on.
 
@@ -44,11 +29,9 @@ class TargetSettings:
     data_root: str = setting(
         "data", "folder of the datasets that experiments/prepare.py wrote", changes_results=False
     )
-    image_size: int = setting(64, "side of the square images of mni152, pixels")
-    slice_step: int = setting(2, "every how many millimetres a slice of mni152 is taken")
+    image_size: ImageSize = setting(64, "side of the square images of mni152, pixels")
+    slice_step: int = setting(
+        2, "every how many millimetres a slice of mni152 is taken", ge=1, le=10, rule="between 1 and 10"
+    )
     fingerprints: tuple[tuple[str, str], ...] = ()
     """(dataset, fingerprint) of the prepared datasets; the driver fills it in (`resolve_data`)."""
-
-    def __post_init__(self) -> None:
-        require_image_size("target.image_size", self.image_size)
-        require(1 <= self.slice_step <= 10, "target.slice_step", self.slice_step, "between 1 and 10")

@@ -1,12 +1,8 @@
 """Random changes to target images and their masks, by albumentations."""
 
 import math
-import os
 from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network for newer versions
-
-import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +10,10 @@ from numpy.typing import NDArray
 from raytransfer.data.arrays import SegmentationData
 from raytransfer.errors import InputError
 from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.runtime.environment import without_update_check
+
+with without_update_check():
+    import albumentations as A
 
 
 class RandomRotatedSquare(A.DualTransform):

@@ -1,22 +1,18 @@
 """Distributed pretraining: one TorchTrainer per encoder, a checkpoint series and a ledger row per epoch."""
 
 import logging
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")  # one report is taken in per interval
-
 import ray
 import ray.train
 import ray.train.torch
-from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
-from ray.train.v2._internal.execution.failure_handling import DefaultFailurePolicy
 
 from raytransfer.data.registry import load_source
 from raytransfer.errors import InputError
+from raytransfer.ray_compat import Trainer
 from raytransfer.ray_train.failed import (
     RETRIES,
     Cause,
@@ -27,7 +23,7 @@ from raytransfer.ray_train.failed import (
 )
 from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, drop_corrupt_checkpoints
-from raytransfer.ray_train.worker import pretraining_worker
+from raytransfer.ray_train.worker import PretrainingJob, pretraining_worker
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.statistics.signals import Signal
@@ -128,27 +124,9 @@ def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[di
     return rows
 
 
-class _UnlessGivenUp(DefaultFailurePolicy):
-    """Ray Train's retries, but none for what a worker gave up."""
-
-    def _is_retryable_error(self, training_failed_error: ray.train.TrainingFailedError) -> bool:
-        return given_up(training_failed_error) is None and super()._is_retryable_error(training_failed_error)
-
-
-class _Trainer(ray.train.torch.TorchTrainer):
-    """A trainer that does not try again what a worker gave up."""
-
-    def _initialize_and_run_controller(self, **options: Any) -> ray.train.Result:
-        policy = _UnlessGivenUp(self.run_config.failure_config)
-        return super()._initialize_and_run_controller(**{**options, "failure_policy": policy})
-
-
-class _SupervisedTrainer(_Trainer):
-    """A trainer under somebody who takes the workers' resources back: it starts no actor to do that."""
-
-    def _create_default_callbacks(self) -> list[Any]:
-        callbacks = super()._create_default_callbacks()
-        return [each for each in callbacks if not isinstance(each, PlacementGroupCleanerCallback)]
+def has_given_up(error: ray.train.TrainingFailedError) -> bool:
+    """Return whether a worker gave up, which no other attempt would make good."""
+    return given_up(error) is not None
 
 
 def pretraining_trainer(
@@ -174,16 +152,18 @@ def pretraining_trainer(
     """
     config, resources = unit.recipe, unit.study.resources
     folder = storage.pretraining_run(unit.key)
-    trainer = _SupervisedTrainer if callbacks else _Trainer
-    return trainer(
+    job = PretrainingJob(
+        unit=unit,
+        data=data,
+        storage=storage,
+        targets=dict(targets),
+        signal=signal or Signal.of_study(unit.study.robustness),
+    )
+    return Trainer(
         pretraining_worker,
-        train_loop_config={
-            "unit": unit,
-            "data": data,
-            "storage": storage,
-            "targets": dict(targets),
-            "signal": signal or Signal.of_study(unit.study.robustness),
-        },
+        gave_up=has_given_up,
+        supervised=bool(callbacks),
+        train_loop_config={"job": job},
         torch_config=TorchOverRayNetwork(),
         scaling_config=ray.train.ScalingConfig(
             num_workers=(config.min_workers, config.num_workers)

@@ -1,5 +1,7 @@
 """What each data-parallel worker of a pretraining runs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,25 +20,44 @@ from raytransfer.ray_train.resuming import save_state, saved_state
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.runtime.devices import usable_device
+from raytransfer.statistics.signals import Signal
 
 PLACEMENT_GROUP = "placement_group"
 """Name under which reports say what the workers' resources are found by, for who stops them."""
 
 
-def pretraining_worker(job: dict[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class PretrainingJob:
+    """What the workers of a pretraining are given.
+
+    Attributes:
+        unit: What to train.
+        data: Reference to the source data; None where there is nothing left to train.
+        storage: Where the series, the ledger and Ray's files are.
+        targets: Dataset -> reference to the target images that every epoch's encoder is scored on; may be
+            empty.
+        signal: Which of the scores are reported.
+    """
+
+    unit: PretrainingUnit
+    data: ray.ObjectRef | None
+    storage: Storage
+    targets: Mapping[str, ray.ObjectRef]
+    signal: Signal
+
+
+def pretraining_worker(config: dict[str, PretrainingJob]) -> None:
     """Train one unit as one of several workers.
 
     Args:
-        job: {"unit": PretrainingUnit, "data": reference to the source data, "storage": Storage, "targets":
-            dataset -> reference to the target images that every epoch's encoder is scored on; may be empty,
-            "signal": which of the scores are reported}.
+        config: {"job": ...}; Ray Train takes nothing but a dict.
 
     Raises:
         GivenUpError: It would fail again, or for what is wrong with this machine: it is not tried again.
         Exception: Whatever else there is; Ray Train tries again from the last epoch.
     """
     try:
-        _train(job)
+        _train(config["job"])
     except Exception as error:
         failed = failed_by(error)
         alone = not isinstance(error, (ConnectionError, TimeoutError))  # else another worker may be lost
@@ -45,9 +66,8 @@ def pretraining_worker(job: dict[str, Any]) -> None:
         raise
 
 
-def _train(job: dict[str, Any]) -> None:
-    unit: PretrainingUnit = job["unit"]
-    storage: Storage = job["storage"]
+def _train(job: PretrainingJob) -> None:
+    unit, storage = job.unit, job.storage
     resources, folder = unit.study.resources, storage.pretraining_run(unit.key)
     context, group = ray.train.get_context(), get_current_placement_group()
     note = {} if group is None else {PLACEMENT_GROUP: group.id.hex()}
@@ -57,7 +77,7 @@ def _train(job: dict[str, Any]) -> None:
         unit.encoder,
         unit.scheme,
         unit.recipe,
-        ray.get(job["data"]),
+        ray.get(job.data),
         rank=context.get_world_rank(),
         num_processes=context.get_world_size(),
         device=device,
@@ -78,8 +98,8 @@ def _train(job: dict[str, Any]) -> None:
         unit,
         training,
         storage,
-        {name: ray.get(images) for name, images in job["targets"].items()},
-        job["signal"],
+        {name: ray.get(images) for name, images in job.targets.items()},
+        job.signal,
         num_processes=context.get_world_size(),
         state=saved_state(folder),
         report=report,

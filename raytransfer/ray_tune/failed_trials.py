@@ -9,11 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray import tune
-from ray.air.execution._internal.actor_manager import RayActorManager
-from ray.air.execution._internal.tracked_actor_task import TrackedActorTask
-from ray.exceptions import OutOfMemoryError, RayActorError
-from ray.tune.execution.tune_controller import TuneController
-from ray.tune.experiment import Trial
 
 from raytransfer.ray_train.failed import (
     MEMORY_KILL,
@@ -34,56 +29,22 @@ LOST = ("actor died", "may not have been executed on the actor")
 """What Ray says of a process that is lost, alone or with its host, and of one that cannot be reached."""
 
 
-_actor_task_failed = RayActorManager._actor_task_failed
-
-
-def _or_killed_for_memory(
-    manager: RayActorManager, tracked_actor_task: TrackedActorTask, exception: Exception
-) -> None:
-    """Take a trial that Ray's memory monitor killed for one whose process was lost.
-
-    Tune (2.60) knows two kinds of errors; at this third one it ends with all its trials.
-    """
-    if isinstance(exception, OutOfMemoryError):
-        exception = RayActorError(error_msg=str(exception))
-    _actor_task_failed(manager, tracked_actor_task, exception)
-
-
-RayActorManager._actor_task_failed = _or_killed_for_memory
-
-
-_trial_task_failure = TuneController._trial_task_failure
-
-
-def _once(controller: TuneController, trial: Trial, exception: Exception) -> None:
-    """Take a process that is lost while it takes up another trial for one failure of that trial.
-
-    Tune (2.60) hears of it twice, for the process and for its task: the second time, the trial waits to begin
-    again, and Tune ends it. Were it not to, the trial would wait for the answer of the lost process.
-
-    What another attempt on such a machine would not make good ends the trial as if it had said so itself.
-    """
-    controller._resetting_trials.discard(trial)
-    if isinstance(exception, RayActorError) and trial.status == Trial.PENDING:
-        return
-    failed = failed_by(exception)
-    if failed.cause is not Cause.MACHINE or trial.is_finished():
-        _trial_task_failure(controller, trial, exception)
-        return
-    if trial.status == Trial.PENDING:  # its process took it up after another one
-        controller._set_trial_status(trial, Trial.RUNNING)
-    controller._on_training_result(trial, failed_result(failed))
-
-
-TuneController._trial_task_failure = _once
-
-
 def failed_result(failed: Failed) -> dict[str, Any]:
     """Return the last result of a trial that failed."""
     return {
         FAILED: failed.reason, DETAILS: failed.details, CAUSE: failed.cause.value, HOST: failed.host,
         "done": True,
     }  # fmt: skip
+
+
+def unless_passing(error: Exception) -> dict[str, Any] | None:
+    """Return the last result of a trial whose process met an error, for `raytransfer.ray_compat.patch_ray`.
+
+    Returns:
+        None where another attempt, maybe on another machine, may make it good.
+    """
+    failed = failed_by(error)
+    return failed_result(failed) if failed.cause is Cause.MACHINE else None
 
 
 def read_failed(result: Mapping[str, Any]) -> Failed | None:
@@ -145,25 +106,3 @@ class StopAfterFailures(tune.Stopper):
             _log.warning("%s; waiting for the %d that run", self._watch.error(), num_running)
         self._waited = True
         return True
-
-
-_stop_experiment_if_needed = TuneController._stop_experiment_if_needed
-
-
-def _or_what_waits(controller: TuneController) -> None:
-    """End only those trials that have not begun, where their stopper lets the others finish.
-
-    Tune (2.60) can only end all.
-    """
-    stopper, trials = controller._stopper, controller.get_trials()
-    num_running = sum(trial.status == Trial.RUNNING for trial in trials)
-    if not (isinstance(stopper, StopAfterFailures) and stopper.lets_finish(num_running)):
-        _stop_experiment_if_needed(controller)
-        return
-    controller._search_alg.set_finished()
-    for trial in trials:
-        if trial.status in (Trial.PENDING, Trial.PAUSED):
-            controller._schedule_trial_stop(trial)
-
-
-TuneController._stop_experiment_if_needed = _or_what_waits

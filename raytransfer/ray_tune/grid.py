@@ -1,13 +1,9 @@
 """The downstream grid: Tune schedules the trials that the ledger lacks."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
-os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "16")
 
 import ray
 from ray import tune

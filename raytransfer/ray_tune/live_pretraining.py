@@ -7,15 +7,12 @@ they train on until they are stopped, seconds later, and what they finish meanwh
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count, takewhile
 from typing import Any
-
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")  # the ledger and MLflow have the results
-os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")  # a trial that failed has no score
 
 import ray
 import ray.train
@@ -44,6 +41,7 @@ from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_
 from raytransfer.results.live import METRIC, live_curves, scored_epochs
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, scoring_units
+from raytransfer.runtime.environment import prepare_process
 from raytransfer.scheduling.judgements import judge
 from raytransfer.scheduling.rules import StoppingRule
 from raytransfer.statistics.signals import Signal
@@ -153,18 +151,30 @@ def recorded_reports(
         yield {"epoch": epoch, **metrics.get(epoch, {}), **found[epoch]}
 
 
-def _pretraining_trial(config: dict[str, Any], job: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _PretrainingsJob:
+    """What all trials are given: `units` by key, `targets` by dataset."""
+
+    units: Mapping[str, PretrainingUnit]
+    storage: Storage
+    signal: Signal
+    data: ray.ObjectRef
+    targets: Mapping[str, ray.ObjectRef]
+
+
+def _pretraining_trial(config: dict[str, Any], job: _PretrainingsJob) -> None:
     """Report what is recorded of one of the job's units, then train on (in the trial's process).
 
     Args:
         config: {"pretraining": {"key": ...}} and what the reporter shows.
-        job: "units" by key, "storage", "signal", and references: "data", "targets" by dataset.
+        job: What all trials share.
     """
-    unit, storage = job["units"][config["pretraining"]["key"]], job["storage"]
-    for report in recorded_reports(unit, storage, job["signal"]):
+    prepare_process()  # of a node that the command does not run on
+    unit, storage = job.units[config["pretraining"]["key"]], job.storage
+    for report in recorded_reports(unit, storage, job.signal):
         tune.report(report)
     trainer = pretraining_trainer(
-        unit, job["data"], storage, targets=job["targets"], signal=job["signal"],
+        unit, job.data, storage, targets=job.targets, signal=job.signal,
         callbacks=[TuneReportCallback()],
     )  # fmt: skip
     found: ray.train.Result | BaseException
@@ -210,13 +220,13 @@ def _tune(
         for line in drop_corrupt_checkpoints(unit, storage):
             _log.warning(line)
     study = next(iter(pending.values())).study
-    job = {
-        "units": dict(pending),
-        "storage": storage,
-        "signal": signal,
-        "data": ray.put(load_source(study.source)),
-        "targets": targets_in_store(study),
-    }
+    job = _PretrainingsJob(
+        units=dict(pending),
+        storage=storage,
+        signal=signal,
+        data=ray.put(load_source(study.source)),
+        targets=targets_in_store(study),
+    )
     trial = tune.with_parameters(_pretraining_trial, job=job)
 
     def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:

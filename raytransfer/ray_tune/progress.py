@@ -1,11 +1,8 @@
 """Tune's progress as one line on stderr."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # else Tune ignores the reporter it is given
 
 from ray import tune
 from ray.tune.experiment import Trial

@@ -4,7 +4,6 @@ import getpass
 import json
 import logging
 import math
-import os
 import shlex
 import socket
 import sys
@@ -16,11 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
-
-# A server that is gone must not hold anything up (the default is 7 retries of 120 s).
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for every run
 
 import pyarrow as pa
 import pyarrow.csv as pacsv

@@ -6,7 +6,6 @@ interrupted goes on in its own run, and what MLflow missed is published from the
 waits for MLflow but the beginning and the end: a thread writes what is published.
 """
 
-import gc
 import logging
 import shlex
 import time
@@ -93,9 +92,6 @@ class Tracker:
         self.uri = uri
         self._store = RunStore(uri, artifact_root=artifact_root, own=own)
         self._times: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)
-        # MLflow's stores make thousands of objects per batch; without the libraries' millions the collector
-        # is a third of the time of writing cheaper.
-        gc.freeze()
         self._writer = Writer(
             f"MLflow at {without_passwords(uri)}",
             self._store.deliver,

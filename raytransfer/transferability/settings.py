@@ -1,16 +1,18 @@
 """Settings of the robustness indicator."""
 
-import math
-from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import model_validator
 
 from raytransfer.errors import unknown_name
 from raytransfer.settings import (
     MOST_IMAGES,
     MOST_PROCESSES,
-    MOST_SEED,
+    Seed,
+    must,
     require,
-    require_from,
     setting,
+    settings,
 )
 
 POOLINGS = {
@@ -24,8 +26,17 @@ POOLINGS = {
 MARGINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The margins of the thesis's ablation."""
 
+Margins = Annotated[
+    tuple[float, ...],
+    must(
+        lambda margins: len(set(margins)) == len(margins) > 0 and min(margins) >= 0,
+        "at least 0, without repeats",
+    ),
+]
+Level = Annotated[int, must(lambda level: level != 0, "from 1 up, or negative from the end")]
 
-@dataclass(frozen=True, kw_only=True)
+
+@settings("robustness")
 class RobustnessSettings:
     """The robustness indicator: thesis, eq. 4.2, with its defaults.
 
@@ -39,7 +50,7 @@ class RobustnessSettings:
     margin: float = setting(
         0.5, "margin of the hinge that chooses checkpoints, one of `margins`", changes_results=False
     )
-    level: int = setting(
+    level: Level = setting(
         -2,
         "encoder level that chooses checkpoints: 1 has the highest resolution, -2 is second to last",
         changes_results=False,
@@ -49,35 +60,30 @@ class RobustnessSettings:
         "where features averaged over space choose: frozen, fine_tuning, always or never",
         changes_results=False,
     )
-    margins: tuple[float, ...] = setting(MARGINS, "margins that are scored")
-    seed: int = setting(0, "seed of the colour jitter and of the pairing")
+    margins: Margins = setting(MARGINS, "margins that are scored")
+    seed: Seed = setting(0, "seed of the colour jitter and of the pairing")
     batch_size: int = setting(
         16,
         "images per forward pass; changes speed, not scores: 4 is fastest at 224 px on a CPU",
-        changes_results=False,
-    )
+        changes_results=False, ge=1, le=MOST_IMAGES,
+    )  # fmt: skip
     num_workers: int = setting(
-        1, "tasks that share the scoring of a checkpoint; changes speed, not scores", changes_results=False
-    )
+        1, "tasks that share the scoring of a checkpoint; changes speed, not scores",
+        changes_results=False, ge=1, le=MOST_PROCESSES,
+    )  # fmt: skip
     mixed_precision: bool = setting(
         True, "whether encoders compute in float16 where scoring has a GPU; changes scores by 1e-4 or so"
     )
 
-    def __post_init__(self) -> None:
-        margins = self.margins
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
         require(
-            len(set(margins)) == len(margins) > 0 and all(0 <= margin < math.inf for margin in margins),
-            "robustness.margins", margins, "at least 0, without repeats",
+            self.margin in self.margins,
+            "robustness.margin", self.margin, f"one of robustness.margins={self.margins}",
         )  # fmt: skip
-        require(
-            self.margin in margins, "robustness.margin", self.margin, f"one of robustness.margins={margins}"
-        )
         if self.pooled not in POOLINGS:
             raise unknown_name("robustness.pooled", self.pooled, POOLINGS)
-        require(self.level != 0, "robustness.level", self.level, "from 1 up, or negative from the end")
-        require_from(1, "robustness.batch_size", self.batch_size, MOST_IMAGES)
-        require_from(1, "robustness.num_workers", self.num_workers, MOST_PROCESSES)
-        require_from(0, "robustness.seed", self.seed, MOST_SEED)
+        return self
 
     def level_number(self, num_levels: int) -> int:
         """Return `level` counted from 1 in an encoder with so many levels; it may not exist there."""

@@ -11,9 +11,12 @@ import ray
 
 from raytransfer.data.settings import TargetSettings
 from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.ray_compat import patch_ray
+from raytransfer.ray_tune.failed_trials import unless_passing
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import configurations, downstream_units
+from raytransfer.runtime.environment import prepare_process
 from raytransfer.study import Study
 from raytransfer.tracking.tracker import Tracker
 
@@ -46,6 +49,8 @@ def main(root: str, *, retry: bool) -> None:
     with Tracker(f"sqlite:///{root}/mlflow.db", artifact_root=storage.root / "mlartifacts") as tracker:
         if not retry:
             os.environ["RAY_memory_usage_threshold"] = f"{_memory_threshold():.4f}"  # noqa: SIM112
+        prepare_process()
+        patch_ray(unless_passing)
         ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
         train_grid([small, large, last], storage, tracker)
         ray.shutdown()

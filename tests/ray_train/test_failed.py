@@ -23,6 +23,7 @@ from torch._utils import ExceptionWrapper
 
 from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.models.checkpoints import CorruptCheckpointError, ReplacedCheckpointError
+from raytransfer.ray_compat import RetryUnless
 from raytransfer.ray_train.failed import (
     Cause,
     Failed,
@@ -31,7 +32,7 @@ from raytransfer.ray_train.failed import (
     failed_by,
     failed_training,
 )
-from raytransfer.ray_train.pretraining import _UnlessGivenUp
+from raytransfer.ray_train.pretraining import has_given_up
 from raytransfer.results.storage import Storage
 from raytransfer.runtime.devices import UnusableGpuError
 
@@ -211,7 +212,7 @@ def test_how_a_training_failed(error: Exception, cause: Cause, reason: str, agai
     assert failed is not None
     assert failed.cause is cause
     assert reason in failed.reason
-    policy = _UnlessGivenUp(ray.train.FailureConfig(max_failures=1))
+    policy = RetryUnless(ray.train.FailureConfig(max_failures=1), has_given_up)
     assert policy.make_decision(error).name == ("RETRY" if again else "RAISE")
 
 

@@ -29,9 +29,10 @@ from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.models.checkpoints import save_encoder
 from raytransfer.models.registry import create_encoder
 from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.ray_compat import patch_ray
 from raytransfer.ray_train.failed import Cause, Failed, FailureWatch
 from raytransfer.ray_tune import grid, live_pretraining
-from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result, lost_trial
+from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result, lost_trial, unless_passing
 from raytransfer.ray_tune.scoring import score
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
@@ -66,7 +67,7 @@ MACHINE = "failed for what is wrong with the machine, not with the work"
 def one_cpu() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-        monkeypatch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+        patch_ray(unless_passing)
         ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
         yield
         ray.shutdown()
