@@ -10,6 +10,7 @@ from raytransfer.report.agreement import agreement_rows
 from raytransfer.report.cells import Row, performance_rows, ratio_rows
 from raytransfer.report.page import Cell, Figure, Section, Table, missing, number, slug, words
 from raytransfer.report.study_figures import draw_agreement, draw_performance, draw_pretraining
+from raytransfer.results.durations import source_curves
 
 
 def _grid(
@@ -132,8 +133,7 @@ def pretraining_section(epochs: pa.Table, trials: pa.Table) -> Section | None:
         trials: One row per downstream training.
     """
     if epochs.num_rows:
-        columns = ["encoder", "scheme", "epoch", "train/loss", "train/top1", "val/loss", "val/top1"]
-        rows = epochs.select(columns).to_pylist()
+        rows = source_curves(epochs)
         note = "Solid: validation; dashed: training (with augmentation). (Thesis, Figure 2.3)"
     else:
         found = {
