@@ -22,7 +22,7 @@ from raytransfer.transferability.distances import DISTANCES
 def _check_names(study: Study) -> None:
     check_data(study.source, study.datasets, study.target)
     for kind, name, known in (
-        *(("pretraining scheme", scheme, SCHEMES) for scheme in study.schemes),
+        *(("pretraining scheme", scheme, tuple(SCHEMES)) for scheme in study.schemes),
         ("distance", study.robustness.distance, DISTANCES),
     ):
         if name not in known:

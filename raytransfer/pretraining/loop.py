@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -122,8 +122,7 @@ class Pretraining:
     @property
     def encoder(self) -> Encoder:
         """The encoder being pretrained."""
-        encoder: Encoder = self.module.encoder
-        return encoder
+        return cast(Encoder, self.module.encoder)
 
     def train_epoch(self) -> dict[str, float]:
         """Train for one epoch.

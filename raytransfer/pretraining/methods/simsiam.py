@@ -84,8 +84,8 @@ class SimSiam(Method):
         network = cast(EncoderWithHeads, module)
         share_buffers(network)  # or features of different processes would not compare
         train, val = source.data.train, source.data.val
-        indices = np.linspace(0, len(train) - 1, min(len(train), self.options.knn_images)).round()
-        indices = indices.astype(np.int64)
+        spaced = np.linspace(0, len(train) - 1, min(len(train), self.options.knn_images))
+        indices = spaced.round().astype(np.int64)
         bank = torch.zeros(len(indices), network.encoder.level_channels[-1])
         for positions, images, _ in source.batches(train, indices):
             bank[positions] = network.features(images).float().cpu()

@@ -24,7 +24,7 @@ from raytransfer.pretraining.methods.registry import METHODS
 from raytransfer.pretraining.schemes import SCHEMES
 from raytransfer.pretraining.settings import PretrainingSettings
 
-RECIPE = PretrainingSettings(epochs=2, series=(0, 2), warmup_epochs=0, batch_size=20, num_workers=1)
+RECIPE = PretrainingSettings(epochs=2, series=(0, 2), warmup_epochs=0, batch_size=40, num_workers=1)
 
 
 def _epochs(training: Pretraining, count: int) -> list[dict[str, float]]:
@@ -83,7 +83,7 @@ def _worker(rank: int, folder: str) -> None:
     source = load_source(SourceSettings(train_per_class=4, val_per_class=2))
     found = {}
     for name in SCHEMES:
-        recipe = replace(RECIPE, num_workers=2, chunk_size=0 if SCHEMES[name].strategy.whole_batch else 5)
+        recipe = replace(RECIPE, num_workers=2, chunk_size=0 if SCHEMES[name].strategy.whole_batch else 10)
         training = Pretraining(
             "swin-micro", name, recipe, source, rank=rank, parallel=DistributedDataParallel
         )
