@@ -51,7 +51,9 @@ def test_what_is_no_address_is_named(address: str, message: str) -> None:
 
 
 @pytest.mark.cluster
-def test_a_head_node_answers() -> None:
+def test_a_head_node_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As wherever this process starts Ray: what it reads of this at first holds for all its clusters.
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         check_address(ray.get_runtime_context().gcs_address)
