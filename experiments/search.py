@@ -50,7 +50,7 @@ from raytransfer.statistics.signals import Signal, read_signal
 from raytransfer.storage.databases import sqlite_url
 from raytransfer.study import Study
 
-OBJECTIVES = {"robustness": "robustness", "accuracy": "val/top1", "dice": "test/dice"}
+OBJECTIVES = ("robustness", "accuracy", "dice")
 MOST_TRIALS = 100_000
 OF = {"pretraining": ("robustness", "accuracy"), "downstream": ("dice",)}
 
@@ -161,19 +161,27 @@ def _scheduler(session: Session, objective: str, epochs: int) -> TrialScheduler:
     return stop(epochs, EPOCHS) if stop.func is asha else StoppingRuleScheduler(stop, metric=objective)
 
 
+def _reported(name: str, unit: PretrainingUnit | DownstreamUnit) -> str:
+    """Return what an objective is called in a unit's reports."""
+    if isinstance(unit, PretrainingUnit):
+        return unit.primary_metric if name == "accuracy" else name
+    return f"test/{name}"
+
+
 def experiment(session: Session) -> int:
     """Search, and print what was found."""
     options = session.options
     name = options.objective or OF[options.what][0]
     base = _base(session)
+    objective = _reported(name, base)
     epochs = base.recipe.epochs if isinstance(base, PretrainingUnit) else base.study.downstream.epochs
     found = search(
         base,
         session.storage,
         session.tracker,
-        objective=OBJECTIVES[name],
+        objective=objective,
         trials=options.trials,
-        scheduler=_scheduler(session, OBJECTIVES[name], epochs),
+        scheduler=_scheduler(session, objective, epochs),
         optuna_storage=_optuna_storage(session.storage, options),
     )
     rows = [

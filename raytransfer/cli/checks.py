@@ -10,6 +10,7 @@ from raytransfer.data.settings import SourceSettings
 from raytransfer.data.sources.photographs import PHOTOGRAPHS
 from raytransfer.errors import InputError
 from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.pretraining.schemes import check_batches, check_packages
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.statistics.signals import Signal
 from raytransfer.study import Study
@@ -19,17 +20,14 @@ def check_recipe(unit: PretrainingUnit) -> None:
     """Check what a pretraining's batches need; nothing where its source data are not on this machine.
 
     Raises:
-        InputError: A batch has more images than there are, or its parts cannot be mixed in pairs.
+        InputError: A batch has more images than there are, or the scheme cannot train on its parts, or needs
+            a package that is not installed.
     """
     recipe, source = unit.recipe, unit.study.source
     if source_problem(source) is not None:
         return
-    share = recipe.batch_size // recipe.num_workers
-    if unit.scheme == "advanced" and share % 2:
-        raise InputError(
-            f"pretraining.batch_size={recipe.batch_size} gives each of {recipe.num_workers} workers {share} "
-            "images, an odd number, but scheme 'advanced' mixes them in pairs"
-        )
+    check_batches(unit.scheme, recipe)
+    check_packages(unit.scheme)
     images = training_images(source, enough=recipe.batch_size)
     if images is not None and images < recipe.batch_size:
         remedy = (

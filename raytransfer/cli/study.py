@@ -9,9 +9,9 @@ from pathlib import Path
 
 from raytransfer.cli.options import DEFAULT_PRESET, Presets
 from raytransfer.data.registry import check_data, resolve_data, target_problem
-from raytransfer.data.sources.augmentation import SCHEMES
 from raytransfer.errors import InputError, unknown_name
 from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.pretraining.schemes import SCHEMES
 from raytransfer.results.study_file import read_study, write_study
 from raytransfer.settings import with_overrides
 from raytransfer.storage.files import StoragePath, resolve_path
@@ -22,7 +22,7 @@ from raytransfer.transferability.distances import DISTANCES
 def _check_names(study: Study) -> None:
     check_data(study.source, study.datasets, study.target)
     for kind, name, known in (
-        *(("pretraining scheme", scheme, SCHEMES) for scheme in study.schemes),
+        *(("pretraining scheme", scheme, tuple(SCHEMES)) for scheme in study.schemes),
         ("distance", study.robustness.distance, DISTANCES),
     ):
         if name not in known:

@@ -131,7 +131,7 @@ class _Epochs:
             row = result_row(
                 key=self._unit.epoch_key(epoch), settings=self._unit.settings, seconds=seconds,
                 encoder=self._unit.encoder, scheme=self._unit.scheme, epoch=epoch, encoder_sha256=sha256,
-                pretraining=self._unit.key, source=self._unit.study.source.name, **metrics,
+                pretraining=self._unit.key, source=self._unit.study.source.name, metrics=metrics,
             )  # fmt: skip
             self._write("pretraining", row)
         return {"epoch": epoch, **metrics, **(target_scores(scored, self._signal) if scored else {})}
@@ -170,7 +170,7 @@ class _Epochs:
             "scheme": unit.scheme,
             "source": unit.study.source.name,
             "image_size": unit.study.source.image_size,
-            "accuracy": {name: metrics[name] for name in ("val/top1", "val/top5")},
+            "metrics": {name: value for name, value in metrics.items() if name.startswith("val/")},
             "pretraining": unit.key,
             "settings": unit.settings,
             "git_sha": git_sha(),

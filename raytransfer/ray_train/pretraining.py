@@ -24,12 +24,14 @@ from raytransfer.ray_train.failed import (
 from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, drop_corrupt_checkpoints
 from raytransfer.ray_train.worker import PretrainingJob, pretraining_worker
+from raytransfer.results.schemas import metrics_of
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.statistics.signals import Signal
 from raytransfer.storage.files import delete
 from raytransfer.terminal import progress_bar
-from raytransfer.tracking.records import pretraining_record
+from raytransfer.tracking.records import pretraining_record, recorded_metrics
+from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
@@ -114,7 +116,7 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
             continue
         storage.failures.forget("pretraining", unit.key)
         if not tracker.is_finished("pretraining", unit.key):
-            tracker.publish(pretraining_record(unit, storage, _rows(unit, storage)), wait=True)
+            tracker.publish(_record(unit, storage, _rows(unit, storage)), wait=True)
 
 
 def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[dict[str, Any]]:
@@ -127,6 +129,10 @@ def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[di
 def has_given_up(error: ray.train.TrainingFailedError) -> bool:
     """Return whether a worker gave up, which no other attempt would make good."""
     return given_up(error) is not None
+
+
+def _record(unit: PretrainingUnit, storage: Storage, rows: Sequence[Mapping[str, Any]]) -> RunRecord:
+    return pretraining_record(unit, storage, recorded_metrics(rows))
 
 
 def pretraining_trainer(
@@ -203,12 +209,11 @@ def _pretrain_one(
             new = [row for row in known if resuming or row["finished_at"] >= started]
             if new:
                 rows += new
-                last = rows[-1]
-                bar.set_postfix_str(
-                    f"loss {last['train/loss']:.3f}, val top-1 {last['val/top1']:.3f}", refresh=False
-                )
+                last, primary = metrics_of(rows[-1]), unit.primary_metric
+                shown = f"loss {last['train/loss']:.3f}, {primary} {last[primary]:.3f}"
+                bar.set_postfix_str(shown, refresh=False)
                 bar.update(len(new))
-                tracker.publish(pretraining_record(unit, storage, rows), finished=False)
+                tracker.publish(_record(unit, storage, rows), finished=False)
     failed = failed_training(found[0])
     if failed is None:
         delete(folder)  # only for resuming
@@ -216,7 +221,7 @@ def _pretrain_one(
     watch.add(failed)
     if failed.cause is not Cause.STORAGE:
         record_failure(storage, unit, failed)
-        tracker.fail(pretraining_record(unit, storage, _rows(unit, storage)), failed.reason)
+        tracker.fail(_record(unit, storage, _rows(unit, storage)), failed.reason)
 
 
 def _while_fitting(

@@ -47,7 +47,7 @@ from raytransfer.scheduling.rules import StoppingRule
 from raytransfer.statistics.signals import Signal
 from raytransfer.storage.files import delete
 from raytransfer.study import Study
-from raytransfer.tracking.records import PRETRAINING_METRICS, pretraining_record, stopping_record
+from raytransfer.tracking.records import pretraining_record, recorded_metrics, stopping_record
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
 
@@ -124,7 +124,7 @@ def promote_selected(
     if is_imported(unit, storage):
         return
     rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
-    record = pretraining_record(unit, storage, rows, scores=scores)
+    record = pretraining_record(unit, storage, recorded_metrics(rows), scores=scores)
     if storage.ledger.has("pretraining", unit.epoch_key(unit.recipe.epochs)):
         with suppress(OSError):  # its workers may still write there
             delete(storage.pretraining_run(unit.key))
@@ -145,7 +145,7 @@ def recorded_reports(
         signal: Which scores are reported; None where its epochs are not scored, and epoch 0 does not count.
     """
     rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
-    metrics = {row["epoch"]: {name: row[name] for name in PRETRAINING_METRICS} for row in rows}
+    metrics = recorded_metrics(rows)
     found = metrics if signal is None else scored_epochs(unit, storage, signal)
     for epoch in takewhile(found.__contains__, count(1 if signal is None else 0)):  # a gap is filled anew
         yield {"epoch": epoch, **metrics.get(epoch, {}), **found[epoch]}

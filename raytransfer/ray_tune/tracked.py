@@ -8,12 +8,13 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial
 
+from raytransfer.pretraining.methods.base import RATE
 from raytransfer.ray_train.failed import Cause, Failed
 from raytransfer.ray_tune.failed_trials import FAILED, lost_trial, read_failed
 from raytransfer.results.live import METRIC
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
-from raytransfer.tracking.records import PRETRAINING_METRICS, pretraining_record
+from raytransfer.tracking.records import pretraining_record
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
 
@@ -87,9 +88,9 @@ def reported_pretraining(
     unit: PretrainingUnit, storage: Storage, history: Sequence[dict[str, Any]]
 ) -> RunRecord:
     """Return the record of a pretraining from what it reported to Tune."""
-    rows = [result for result in history if set(PRETRAINING_METRICS) <= result.keys()]
+    trained = {result["epoch"]: result for result in history if RATE in result}
     scores = {
         result["epoch"]: {name: value for name, value in result.items() if name.startswith(METRIC)}
         for result in history
     }
-    return pretraining_record(unit, storage, rows, scores=scores)
+    return pretraining_record(unit, storage, trained, scores=scores)

@@ -17,6 +17,7 @@ from raytransfer.report.figures import (
     draw_scores,
 )
 from raytransfer.report.page import Cell, Figure, Section, Table, missing, number, slug, words
+from raytransfer.results.durations import source_curves
 from raytransfer.scheduling.plateau import Plateau
 from raytransfer.statistics.ablation import METHODS, Method, choice_rows, parameter_rows
 from raytransfer.statistics.agreement import agreement_rows
@@ -437,8 +438,7 @@ def pretraining_section(epochs: pa.Table, trials: pa.Table) -> Section | None:
         trials: One row per downstream training.
     """
     if epochs.num_rows:
-        columns = ["encoder", "scheme", "epoch", "train/loss", "train/top1", "val/loss", "val/top1"]
-        rows = epochs.select(columns).to_pylist()
+        rows = source_curves(epochs)
         note = "Solid: validation; dashed: training (with augmentation). (Thesis, Figure 2.3)"
     else:
         accuracy = {

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.models.registry import num_levels
 from raytransfer.results.ledger import Ledger
+from raytransfer.results.schemas import metrics_of
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
 from raytransfer.statistics.curves import Choice, Curve
 from raytransfer.statistics.performance import Trained
@@ -158,15 +159,18 @@ def _recorded_trials(ledger: Ledger, trials: Sequence[DownstreamUnit]) -> pa.Tab
     return pa.Table.from_pylist(rows, schema=_TRIALS)
 
 
+def _pretraining(unit: DownstreamUnit) -> PretrainingUnit:
+    return PretrainingUnit(study=unit.study, encoder=unit.encoder, scheme=unit.configuration.scheme)
+
+
 def _epoch_key(unit: DownstreamUnit) -> str:
-    c = unit.configuration
-    return PretrainingUnit(study=unit.study, encoder=unit.encoder, scheme=c.scheme).epoch_key(c.epoch)
+    return _pretraining(unit).epoch_key(unit.configuration.epoch)
 
 
 def _source_accuracies(ledger: Ledger, trials: Sequence[DownstreamUnit]) -> dict[str, float]:
-    keys = dict.fromkeys(_epoch_key(unit) for unit in trials)
-    table = ledger.read("pretraining", keys)
-    return dict(zip(table["key"].to_pylist(), table["val/top1"].to_pylist(), strict=True))
+    primary = {_epoch_key(unit): _pretraining(unit).primary_metric for unit in trials}
+    rows = ledger.read("pretraining", primary).to_pylist()
+    return {row["key"]: metrics_of(row)[primary[row["key"]]] for row in rows}
 
 
 _TRIALS = pa.schema(

@@ -1,10 +1,14 @@
 """The epochs of recorded pretrainings, and how long they took."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 
+from raytransfer.pretraining.schemes import scheme_named
 from raytransfer.results.ledger import Ledger
+from raytransfer.results.schemas import metrics_of
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.statistics.ratings import EpochSeconds
 
@@ -18,6 +22,29 @@ def pretraining_epochs(ledger: Ledger, units: Sequence[PretrainingUnit]) -> pa.T
     """
     keys = [unit.epoch_key(epoch) for unit in units for epoch in range(1, unit.recipe.epochs + 1)]
     return ledger.read("pretraining", keys)
+
+
+def source_curves(rows: pa.Table) -> list[dict[str, Any]]:
+    """Return loss and accuracy on the source data per epoch, whatever the pretraining methods.
+
+    Args:
+        rows: Of `pretraining_epochs`.
+
+    Returns:
+        Rows of "encoder", "scheme", "epoch", "train/loss", "train/top1", "val/loss" and "val/top1"; "top1" is
+        the method's primary metric, and what a method does not measure is NaN.
+    """
+    found = []
+    for row in rows.to_pylist():
+        metrics = metrics_of(row)
+        accuracy = scheme_named(row["scheme"]).strategy.primary_metric.removeprefix("val/")
+        curves = {
+            f"{split}/{shown}": metrics.get(f"{split}/{name}", math.nan)
+            for split in ("train", "val")
+            for shown, name in (("loss", "loss"), ("top1", accuracy))
+        }
+        found.append({"encoder": row["encoder"], "scheme": row["scheme"], "epoch": row["epoch"], **curves})
+    return found
 
 
 def epoch_seconds(rows: pa.Table) -> EpochSeconds:

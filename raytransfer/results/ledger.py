@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raytransfer.errors import InputError, reason, unknown_name
-from raytransfer.results.schemas import SCHEMAS
+from raytransfer.results.schemas import SCHEMA_VERSION, SCHEMAS
 from raytransfer.storage.files import StoragePath, atomic_write, existing, is_corruption, map_files
 
 
@@ -22,16 +22,31 @@ class DamagedLedgerError(InputError):
     """Files of the ledger cannot be read; the message names them."""
 
 
+class OtherSchemaError(InputError):
+    """The ledger was written by another version of this library; the message says which."""
+
+
 CHECKSUM = b"raytransfer.sha256"
+VERSION = b"raytransfer.schema_version"
+
+FIRST_KINDS = {"robustness", "downstream"}
+"""Kinds of results of the first version, which did not write down a version."""
 
 
-def _checksum(table: pa.Table) -> bytes:
-    """Return a digest of a table's values; Parquet's own checksums leave parts of a file out."""
-    return hashlib.sha256(repr(table.to_pylist()).encode()).hexdigest().encode()
+def _checksum(table: pa.Table, version: bytes) -> bytes:
+    """Return a digest of a table's values and version; Parquet's own checksums leave parts of a file out.
+
+    The first version's files have none (`version` is empty), and the digest of their values alone.
+    """
+    return hashlib.sha256(version + repr(table.to_pylist()).encode()).hexdigest().encode()
 
 
 def _read_file(path: StoragePath, schema: pa.Schema) -> pa.Table | str:
-    """Return a file's row, or what keeps it from being the row that its name promises."""
+    """Return a file's row, or what keeps it from being the row that its name promises.
+
+    Raises:
+        OtherSchemaError: It is a whole row of another version.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -40,12 +55,27 @@ def _read_file(path: StoragePath, schema: pa.Schema) -> pa.Table | str:
         return reason(error)
     try:
         table = pq.ParquetFile(pa.BufferReader(content)).read()
-        written = (table.schema.metadata or {}).get(CHECKSUM)
-        table = table.select(schema.names).cast(schema)
-        intact = written == _checksum(table) and table["key"].to_pylist() == [path.stem]
+        metadata = table.schema.metadata or {}
+        version = metadata.get(VERSION, b"")
+        intact = metadata.get(CHECKSUM) == _checksum(table, version)
+        if intact and version == _VERSION:
+            table = table.select(schema.names).cast(schema)
+            intact = table["key"].to_pylist() == [path.stem]
     except Exception as error:  # of damaged bytes, anything can come
         return reason(error)
+    if intact and version != _VERSION:
+        raise OtherSchemaError(_other_version(path, version.decode() or "1"))
     return table if intact else "not the row that was written"
+
+
+_VERSION = str(SCHEMA_VERSION).encode()
+
+
+def _other_version(path: StoragePath, version: str) -> str:
+    return (
+        f"{path} was written by another version of raytransfer (schema {version}, this one has "
+        f"{SCHEMA_VERSION}): use another --storage-path"
+    )
 
 
 class Ledger:
@@ -101,7 +131,7 @@ class Ledger:
             table = pa.Table.from_pylist([dict(row)], schema=schema)
         except pa.ArrowException as error:
             raise ValueError(f"row of {kind!r} does not fit its schema: {error}") from error
-        whole = table.replace_schema_metadata({CHECKSUM: _checksum(table)})
+        whole = table.replace_schema_metadata({CHECKSUM: _checksum(table, _VERSION), VERSION: _VERSION})
         atomic_write(self.path(kind, row["key"]), lambda file: pq.write_table(whole, file))
 
     def _files(self, kind: str, keys: Iterable[str] | None) -> list[StoragePath]:
@@ -117,18 +147,33 @@ class Ledger:
         Args:
             kind: "pretraining", "robustness" or "downstream".
             keys: Only these, in this order, where they are there; all, sorted by key, where None.
+
+        Raises:
+            OtherSchemaError: Another version wrote some of them.
         """
         paths = self._files(kind, keys)
         found = map_files(partial(_read_file, schema=SCHEMAS[kind]), paths)
         tables = [table for table in found if isinstance(table, pa.Table)]  # `check` names the others
         return pa.concat_tables(tables) if tables else SCHEMAS[kind].empty_table()
 
+    def check_version(self) -> None:
+        """Look for kinds of results that only the first version had; no file is read.
+
+        Raises:
+            OtherSchemaError: There are some.
+        """
+        for kind in sorted(FIRST_KINDS - SCHEMAS.keys()):
+            if (self.root / kind).is_dir():
+                raise OtherSchemaError(_other_version(self.root / kind, "1"))
+
     def check(self) -> None:
         """Read every file of every kind.
 
         Raises:
             DamagedLedgerError: Names each damaged file and says how many others are intact.
+            OtherSchemaError: Another version wrote some of it.
         """
+        self.check_version()
         damaged, intact = [], 0
         for kind, schema in SCHEMAS.items():
             paths = self._files(kind, None)

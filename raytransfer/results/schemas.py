@@ -1,5 +1,8 @@
 """The tables of the ledger: one schema per kind of result."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
 from raytransfer.metrics.segmentation import METRICS
@@ -37,6 +40,25 @@ _COMMON = [
     pa.field("epoch", pa.int32(), nullable=False),  # of pretraining
 ]
 
+METRICS_MAP = pa.map_(pa.string(), pa.field("value", pa.float64(), nullable=False))
+"""Name -> value: whatever a strategy measures, so that another strategy needs no other columns."""
+
+SCHEMA_VERSION = 2
+"""Version of all schemas, one higher with every change of theirs; files of another one are refused."""
+
+
+def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics of a row as the ledger gives it, which has a map as a list of pairs.
+
+    Args:
+        row: A row of a kind with a column `metrics`.
+
+    Examples:
+        >>> metrics_of({"metrics": [("val/loss", 1.5), ("val/top1", 0.5)]})
+        {'val/loss': 1.5, 'val/top1': 0.5}
+    """
+    return dict(row["metrics"])
+
 
 def _schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:
     return pa.schema([*_COMMON, *(pa.field(name, kind, nullable=False) for name, kind in fields)])
@@ -48,12 +70,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("pretraining", pa.string()),  # identifies the pretraining the epoch belongs to
         ("source", pa.string()),
         ("encoder_sha256", pa.string()),  # of the encoder after the epoch; empty where it was not kept
-        ("train/loss", pa.float64()),
-        ("train/top1", pa.float64()),
-        ("learning_rate", pa.float64()),
-        ("val/loss", pa.float64()),
-        ("val/top1", pa.float64()),
-        ("val/top5", pa.float64()),
+        ("metrics", METRICS_MAP),  # "learning_rate", and "train/..." and "val/..." as the method names them
     ),
     # One row per scoring of a checkpoint on a dataset, with every parameter choice's score.
     "robustness": _schema(

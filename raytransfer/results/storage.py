@@ -53,8 +53,8 @@ class Storage:
         """Make the folder and try to write into it.
 
         Raises:
-            InputError: It is a file, or cannot be made or written to, or is a folder of another study; there
-                is no such bucket.
+            InputError: It is a file, or cannot be made or written to, or is a folder of another study, or
+                another version of this library wrote it; there is no such bucket.
         """
         if (study := _outer_study(self.root)) is not None:
             raise InputError(
@@ -69,6 +69,7 @@ class Storage:
         except (OSError, BotoCoreError) as error:
             said = getattr(error, "strerror", None) or str(error)
             raise InputError(f"--storage-path {self.root} cannot be used: {said}") from error
+        self.ledger.check_version()
 
     def series(self, encoder: str, scheme: str) -> CheckpointSeries:
         """Return the checkpoint series of an encoder under a scheme."""

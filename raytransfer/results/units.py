@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from raytransfer.data.registry import target_identity
 from raytransfer.models.registry import encoder_of, num_levels
 from raytransfer.pretraining.recipes import reference_recipe
+from raytransfer.pretraining.schemes import scheme_named
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import digest, to_dict
 from raytransfer.study import KEPT_BY_REFERENCE_RECIPES, Study
@@ -46,6 +47,11 @@ class PretrainingUnit:
             return given
         kept = {name: getattr(given, name) for name in KEPT_BY_REFERENCE_RECIPES}
         return replace(reference_recipe(self.encoder, self.scheme), **kept)
+
+    @property
+    def primary_metric(self) -> str:
+        """The metric that says how good its encoders are on the source data, higher is better."""
+        return scheme_named(self.scheme).strategy.primary_metric
 
     @property
     def settings(self) -> dict[str, Any]:

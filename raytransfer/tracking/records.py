@@ -8,6 +8,8 @@ from typing import Any
 
 from raytransfer.evaluation.learning_curves import draw_learning_curves
 from raytransfer.metrics.segmentation import METRICS
+from raytransfer.pretraining.methods.base import RATE, is_metric
+from raytransfer.results.schemas import metrics_of
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
 from raytransfer.runtime.gpu_metrics import SYSTEM
@@ -16,10 +18,7 @@ from raytransfer.settings import digest, to_dict
 from raytransfer.statistics.signals import Signal
 from raytransfer.tracking.runs import RunRecord
 
-PRETRAINING_METRICS = ("train/loss", "train/top1", "learning_rate", "val/loss", "val/top1", "val/top5")
-
-
-_PRETRAINING_CURVES = (("train/loss", "val/loss"), ("train/top1", "val/top1", "val/top5"))
+_LOSSES = ("train/loss", "val/loss")
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,6 +32,11 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return params
 
 
+def recorded_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
+    """Return epoch -> metrics of a pretraining's rows of the ledger."""
+    return {row["epoch"]: metrics_of(row) for row in rows}
+
+
 def _shown(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
     """Return an epoch's metrics of these names, and those of its GPU."""
     return {name: row[name] for name in row if name in names or name.startswith(SYSTEM)}
@@ -41,7 +45,7 @@ def _shown(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
 def pretraining_record(
     unit: PretrainingUnit,
     storage: Storage,
-    rows: Sequence[Mapping[str, Any]],
+    trained: Mapping[int, Mapping[str, Any]],
     *,
     scores: Mapping[int, Mapping[str, float]] | None = None,
 ) -> RunRecord:
@@ -50,29 +54,41 @@ def pretraining_record(
     Args:
         unit: The pretraining.
         storage: Where its series is.
-        rows: Its epochs so far, as rows of the ledger; what reported them may have system metrics too.
+        trained: Epoch -> metrics, of its epochs so far: `recorded_metrics`, or what was reported of them,
+            of which all else but system metrics is left out.
         scores: Epoch -> the robustness of its encoder on each target, where it was scored live.
     """
-    epochs = {row["epoch"]: _shown(row, PRETRAINING_METRICS) for row in rows}
+    epochs = {
+        epoch: {name: value for name, value in of.items() if is_metric(name) or name.startswith(SYSTEM)}
+        for epoch, of in trained.items()
+    }
     for epoch, found in (scores or {}).items():
         epochs[epoch] = {**epochs.get(epoch, {}), **found}
     series = storage.series(unit.encoder, unit.scheme)
-    top1 = [row["val/top1"] for row in rows]
+    name = unit.primary_metric.removeprefix("val/")
+    primary = [of[unit.primary_metric] for of in trained.values()]
     return RunRecord(
         kind="pretraining",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
         epochs=epochs,
-        summary={"summary/final_top1": top1[-1], "summary/best_top1": max(top1)} if top1 else {},
+        summary={f"summary/final_{name}": primary[-1], f"summary/best_{name}": max(primary)}
+        if primary
+        else {},
         documents={"config.json": unit.settings},
         artifacts={series.path(epoch): f"encoders/{series.path(epoch).name}" for epoch in series.epochs()},
-        pictures={"curves.png": partial(_draw_pretraining, epochs=epochs, title=unit.name)} if rows else {},
+        pictures={"curves.png": partial(_draw_pretraining, epochs=epochs, title=unit.name)}
+        if trained
+        else {},
     )
 
 
 def _draw_pretraining(path: Path, *, epochs: Mapping[int, Mapping[str, float]], title: str) -> None:
-    draw_learning_curves(path, epochs, _PRETRAINING_CURVES, title=title)
+    """Draw losses at the left, and what else the method measures at the right."""
+    names = dict.fromkeys(name for of in epochs.values() for name in of if is_metric(name) and name != RATE)
+    panels = [[n for n in names if n in _LOSSES], [n for n in names if n not in _LOSSES]]
+    draw_learning_curves(path, epochs, [panel for panel in panels if panel], title=title)
 
 
 def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:

@@ -52,7 +52,7 @@ def test_a_tree_is_counted_as_far_as_it_matters(tree: Path) -> None:
         (["source.name=imagenet"], None),  # the source is not here: the series may be
         (
             ["schemes=advanced", "pretraining.batch_size=62"],
-            "gives each of 2 workers 31 images, an odd number",
+            "gives each of 2 workers 31 images, but scheme 'advanced' mixes them by 2",
         ),
         (["schemes=simple", "pretraining.batch_size=62"], None),
         (

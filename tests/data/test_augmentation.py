@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from raytransfer.data.sources.augmentation import (
-    SCHEMES,
+    AUGMENTATIONS,
     batch_augmentation,
     image_augmentation,
     image_evaluation,
@@ -22,9 +22,9 @@ def _image(height: int = 96, width: int = 120) -> np.ndarray:
     return np.random.default_rng(0).integers(1, 256, (height, width, 3), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_images_are_functions_of_the_seed(scheme: str) -> None:
-    augment = image_augmentation(scheme, image_size=64)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_images_are_functions_of_the_seed(name: str) -> None:
+    augment = image_augmentation(name, image_size=64)
 
     def seen(seed: int) -> torch.Tensor:
         with seeded(seed, cuda=False):
@@ -37,8 +37,8 @@ def test_images_are_functions_of_the_seed(scheme: str) -> None:
 
 
 def test_randaugment_changes_what_crop_and_flip_leave() -> None:
-    """Both schemes crop and flip alike, so under one seed RandAugment alone tells them apart."""
-    simple, advanced = (image_augmentation(scheme, image_size=64) for scheme in SCHEMES)
+    """Both augmentations crop and flip alike, so under one seed RandAugment alone tells them apart."""
+    simple, advanced = (image_augmentation(scheme, image_size=64) for scheme in ("simple", "advanced"))
     same = 0
     for seed in range(30):
         with seeded(seed, cuda=False):
@@ -114,17 +114,18 @@ def test_simple_leaves_batches_alone() -> None:
     assert changed[1] is labels
 
 
-def test_an_unknown_scheme_is_named() -> None:
-    with pytest.raises(InputError, match="unknown pretraining scheme 'advance': did you mean 'advanced'"):
+def test_an_unknown_augmentation_is_named() -> None:
+    with pytest.raises(InputError, match="unknown augmentation 'advance': did you mean 'advanced'"):
         image_augmentation("advance", image_size=64)
 
 
 def test_strength_scales_from_nothing_to_the_scheme() -> None:
     image = _image(64, 64)
-    for scheme in SCHEMES:
+    for name in AUGMENTATIONS:
         with seeded(0, cuda=False):
-            unchanged = image_augmentation(scheme, image_size=64, strength=0.0)(image)
+            unchanged = image_augmentation(name, image_size=64, strength=0.0)(image)
         assert np.array_equal(unchanged.permute(1, 2, 0).numpy(), image)
+    for scheme in ("simple", "advanced"):
         steps = [str(image_augmentation(scheme, image_size=64, strength=s).steps) for s in (0.5, 1.0)]
         assert "scale=(0.9, 1.0)" in steps[0]
         assert "scale=(0.8, 1.0), ratio=(0.75, 1.3333333333333333)" in steps[1]

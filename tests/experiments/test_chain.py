@@ -145,7 +145,7 @@ def test_the_series_says_what_it_is(smoke) -> None:
     meta = json.loads((folder / "epoch_0008/meta.json").read_text())
     assert (meta["epoch"], meta["source"], meta["image_size"]) == (8, "photographs", 64)
     assert meta["versions"]["torch"]
-    assert 0 <= meta["accuracy"]["val/top1"] <= meta["accuracy"]["val/top5"] <= 1
+    assert 0 <= meta["metrics"]["val/top1"] <= meta["metrics"]["val/top5"] <= 1
     trial = next((storage / "downstream").iterdir())
     config = json.loads((trial / "config.json").read_text())
     assert config["results"]["test/dice"] > 0

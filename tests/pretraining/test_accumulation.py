@@ -28,7 +28,7 @@ def _step(
     recipe = replace(ONE_STEP, chunk_size=chunk_size)
     training = Pretraining(encoder, scheme, recipe, source, parallel=parallel)
     loss = training.train_epoch()["train/loss"]
-    return loss, {name: p.grad for name, p in training.classifier.named_parameters() if p.grad is not None}
+    return loss, {name: p.grad for name, p in training.module.named_parameters() if p.grad is not None}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_the_mean_over_unequal_shares_is_the_gradient_of_the_whole(source: Class
         recipe = replace(ONE_STEP, num_workers=4, chunk_size=20)
         training = Pretraining("swin-micro", "simple", recipe, source, rank=rank, num_processes=3)
         training.train_epoch()
-        found.append({name: p.grad for name, p in training.classifier.named_parameters()})
+        found.append({name: p.grad for name, p in training.module.named_parameters()})
     for name, gradient in whole[1].items():
         mean = sum(gradients[name] for gradients in found) / 3
         torch.testing.assert_close(mean, gradient, rtol=0, atol=1e-6)

@@ -77,7 +77,7 @@ def test_images_are_augmented_alike_whatever_the_number_of_workers(source: Class
                 rank=rank, num_processes=count,
             )  # fmt: skip
             seen = []
-            training.classifier.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0]))
+            training.module.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(args[0]))
             training.train_epoch()
             shares.append(seen)
         batches.append([torch.cat(step) for step in zip(*shares, strict=True)])
@@ -91,7 +91,7 @@ def test_the_advanced_scheme_learns(source: ClassificationData) -> None:
     history = _epochs(training, 3)
     assert history[-1]["train/loss"] < history[0]["train/loss"]
     assert all(0 <= epoch["train/top1"] <= 1 for epoch in history)
-    with pytest.raises(InputError, match=r"batch_size=15 .* 15 images, an odd number"):
+    with pytest.raises(InputError, match=r"batch_size=15 .* 15 images, .* mixes them by 2"):
         Pretraining("unet-micro", "advanced", replace(RECIPE, batch_size=15), source)
 
 
@@ -101,7 +101,7 @@ def test_evaluation_counts_every_validation_image_once(source: ClassificationDat
     metrics = training.evaluate()
     with torch.inference_mode():
         images = torch.from_numpy(source.val.images).permute(0, 3, 1, 2) / 255
-        logits = training.classifier.eval()(images)
+        logits = training.module.eval()(images)
         labels = torch.from_numpy(source.val.labels)
         loss = torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
     assert metrics["val/loss"] == pytest.approx(float(loss), abs=1e-5)

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -12,13 +13,14 @@ from raytransfer.data.arrays import SegmentationData
 from raytransfer.data.settings import SourceSettings, TargetSettings
 from raytransfer.data.sources.images import ClassificationData
 from raytransfer.errors import InputError
-from raytransfer.models.checkpoints import load_encoder
+from raytransfer.models.checkpoints import load_encoder, read_meta
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.ray_train.epochs import read_state, train_unit
 from raytransfer.results.live import live_curves, scored_epochs, target_names, target_scores
+from raytransfer.results.schemas import metrics_of
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import PretrainingUnit
+from raytransfer.results.units import PretrainingUnit, pretraining_units
 from raytransfer.scheduling.judgements import judge
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import FirstPeak
@@ -158,3 +160,21 @@ def test_a_score_that_is_nan_is_not_in_the_mean() -> None:
     found = target_scores([(scoring, scores)], SIGNAL)
     assert (found["robustness"], found[FULL]) == (0.25, 0.25)
     assert math.isnan(found[FROZEN])
+
+
+def test_what_a_method_without_labels_measures_is_kept(source: ClassificationData, tmp_path: Path) -> None:
+    recipe = replace(STUDY.pretraining, epochs=1, series=(0, 1), warmup_epochs=0, batch_size=40)
+    study = replace(STUDY, schemes=("simsiam",), pretraining=recipe)
+    (unit,) = pretraining_units(study)
+    storage, reports = Storage(tmp_path), []
+    training = Pretraining(unit.encoder, unit.scheme, unit.recipe, source)
+    train_unit(
+        unit, training, storage, {}, SIGNAL, num_processes=1, state=None,
+        report=lambda metrics, folder: reports.append(metrics),
+    )  # fmt: skip
+    (row,) = storage.ledger.read("pretraining").to_pylist()
+    measured = metrics_of(row)
+    assert measured.keys() == {"train/loss", "learning_rate", "val/knn_top1", "val/projection_std"}
+    assert reports == [{"epoch": 1, **measured}]
+    meta = read_meta(storage.series(unit.encoder, "simsiam").path(1))
+    assert meta["metrics"] == {name: measured[name] for name in ("val/knn_top1", "val/projection_std")}

@@ -151,8 +151,8 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
     pretraining = pretraining_units(STUDY)[0]
     ledger.append("pretraining", result_row(
         key=pretraining.epoch_key(1), settings={}, seconds=1.0, encoder="unet-micro", scheme="simple",
-        epoch=1, pretraining=pretraining.key, source="photographs", encoder_sha256="", learning_rate=0.1,
-        **dict.fromkeys(("train/loss", "train/top1", "val/loss", "val/top5"), 1.0), **{"val/top1": 0.75},
+        epoch=1, pretraining=pretraining.key, source="photographs", encoder_sha256="",
+        metrics={"train/loss": 1.0, "val/top1": 0.75, "val/top5": 1.0},
     ))  # fmt: skip
     scores, downstream = recorded(ledger, scorings, trials)
     by_hand = score_table(score_rows), trial_table(trial_rows)

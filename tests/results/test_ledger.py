@@ -1,3 +1,4 @@
+import hashlib
 import math
 import multiprocessing
 import os
@@ -5,18 +6,22 @@ import signal
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.results.ledger import DamagedLedgerError, Ledger
+from raytransfer.results.ledger import CHECKSUM, VERSION, DamagedLedgerError, Ledger, OtherSchemaError
 from raytransfer.results.provenance import result_row
+from raytransfer.results.schemas import SCHEMAS, metrics_of
+from raytransfer.results.storage import Storage
 
 
 def _row(key: str = "a-1", **changes: object) -> dict:
     row = result_row(
         key=key, settings={"seed": 0}, seconds=1.5, encoder="unet-micro", scheme="simple", epoch=2,
-        pretraining="unet-micro-simple-0", source="photographs", encoder_sha256="", learning_rate=0.1,
-        **{"train/loss": 1.0, "train/top1": 0.5, "val/loss": 1.0, "val/top1": 0.5, "val/top5": 0.9},
+        pretraining="unet-micro-simple-0", source="photographs", encoder_sha256="",
+        metrics={"train/loss": 1.0, "learning_rate": 0.1, "val/top1": 0.5},
     )  # fmt: skip
     return {**row, **changes}
 
@@ -38,6 +43,45 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         "a-1",
     ]
     ledger.check()
+
+
+def test_metrics_of_any_name_come_back(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    measured = [
+        {"val/knn_top1": 0.1 + 0.2, "train/loss": -0.5},
+        {},
+        {"a metric that nobody foresaw": math.inf},
+    ]
+    for number, metrics in enumerate(measured):
+        ledger.append("pretraining", _row(f"row-{number}", metrics=metrics))
+    assert [metrics_of(row) for row in ledger.read("pretraining").to_pylist()] == measured
+    with pytest.raises(ValueError, match="does not fit its schema"):
+        ledger.append("pretraining", _row(metrics={"val/top1": "high"}))
+
+
+def test_what_another_version_wrote_is_refused_in_one_line(tmp_path: Path) -> None:
+    """A row as the first version wrote it, and one of a version to come."""
+    row = {name: value for name, value in _row().items() if name != "metrics"} | {"val/top1": 0.5}
+    table = pa.Table.from_pylist([row])
+    for written, version in (({}, "1"), ({VERSION: b"3"}, "3")):
+        content = written.get(VERSION, b"") + repr(table.to_pylist()).encode()
+        checksum = hashlib.sha256(content).hexdigest()
+        ledger = Ledger(tmp_path / version)
+        path = ledger.path("pretraining", "a-1")
+        path.parent.mkdir(parents=True)
+        pq.write_table(table.replace_schema_metadata({CHECKSUM: checksum.encode(), **written}), path)
+        for read in (lambda ledger=ledger: ledger.read("pretraining"), ledger.check):
+            with pytest.raises(OtherSchemaError, match=f"schema {version}, this one has 2") as raised:
+                read()
+            assert "\n" not in str(raised.value)
+
+
+def test_kinds_that_are_no_more_are_those_of_another_version(tmp_path: Path, monkeypatch) -> None:
+    storage = Storage(tmp_path)
+    (tmp_path / "results" / "robustness").mkdir(parents=True)
+    monkeypatch.delitem(SCHEMAS, "robustness", raising=False)
+    with pytest.raises(OtherSchemaError, match=r"results/robustness was written by another version"):
+        storage.check()
 
 
 def test_the_same_key_is_one_result(tmp_path: Path) -> None:

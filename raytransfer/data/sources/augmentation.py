@@ -1,4 +1,4 @@
-"""Random changes to source images, by torchvision and timm: the pretraining schemes."""
+"""Random changes to source images, by torchvision and timm: the augmentations of pretraining schemes."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -13,10 +13,11 @@ from torchvision.transforms import InterpolationMode, v2
 
 from raytransfer.errors import unknown_name
 
-SCHEMES = ("simple", "advanced")
-
 ImageTransform: TypeAlias = Callable[[NDArray[np.uint8]], Tensor]
 """Makes a uint8 tensor (3, S, S) of an image (H, W, 3)."""
+
+ViewTransform: TypeAlias = Callable[[NDArray[np.uint8]], tuple[Tensor, ...]]
+"""Makes views, uint8 tensors (3, S, S), of an image (H, W, 3)."""
 
 BatchTransform: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Changes float images (N, 3, S, S) in [0, 1] and their labels."""
@@ -34,39 +35,88 @@ class _ImageTransform:
         return self.steps(torch.tensor(image).permute(2, 0, 1)).contiguous()
 
 
-def image_augmentation(scheme: str, *, image_size: int, strength: float = 1.0) -> ImageTransform:
-    """Return what a pretraining scheme does to each training image.
-
-    "simple": a crop of 0.8 to 1 of the area at an aspect of 3/4 to 4/3, resized (bilinear), and a horizontal
-    flip with probability 0.5. "advanced": RandAugment besides (Cubuk et al., arXiv:1909.13719), N = 2
-    operations of magnitude M = 9 of 31 (thesis, table 2.2).
-
-    Random numbers come from torch's global generator: run it within `raytransfer.runtime.seeding.seeded`.
+class Views:
+    """One transform, applied to an image several times.
 
     Args:
-        scheme: One of `SCHEMES`.
-        image_size: Side S of the result, pixels.
-        strength: Factor in [0, 1] on the range of the areas and of the logarithms of the aspects, on the
-            probability of the flip and on RandAugment's magnitude (rounded), which is left out at 0.
-
-    Raises:
-        InputError: There is no such scheme.
+        transform: The transform.
+        count: How many views it makes.
     """
-    if scheme not in SCHEMES:
-        raise unknown_name("pretraining scheme", scheme, SCHEMES)
+
+    def __init__(self, transform: ImageTransform, count: int = 1) -> None:
+        self.transform, self.count = transform, count
+
+    def __call__(self, image: NDArray[np.uint8]) -> tuple[Tensor, ...]:
+        """Return the views of an image (H, W, 3)."""
+        return tuple(self.transform(image) for _ in range(self.count))
+
+
+def _crop_and_flip(image_size: int, strength: float, *, area: float = 0.2) -> list[v2.Transform]:
     ratio = ((3 / 4) ** strength, (4 / 3) ** strength)
-    steps = [
-        v2.RandomResizedCrop(image_size, scale=(1 - 0.2 * strength, 1.0), ratio=ratio),
+    return [
+        v2.RandomResizedCrop(image_size, scale=(1 - area * strength, 1.0), ratio=ratio),
         v2.RandomHorizontalFlip(0.5 * strength),
     ]
-    if scheme == "advanced" and strength > 0:
+
+
+def _with_randaugment(image_size: int, strength: float) -> list[v2.Transform]:
+    steps = _crop_and_flip(image_size, strength)
+    if strength > 0:
         randaugment = v2.RandAugment(
             num_ops=2, magnitude=round(9 * strength), num_magnitude_bins=31,
             interpolation=InterpolationMode.NEAREST, fill=0,
         )  # fmt: skip
         # Its operations on Pillow images take half the time of those on tensors; resizing is the reverse.
         steps += [v2.ToPILImage(), randaugment, v2.PILToTensor()]
-    return _ImageTransform(*steps)
+    return steps
+
+
+def _contrastive(image_size: int, strength: float) -> list[v2.Transform]:
+    jitter = v2.ColorJitter(*(each * strength for each in (0.4, 0.4, 0.4, 0.1)))
+    blur = v2.GaussianBlur(BLUR_KERNEL, sigma=(0.1, 2.0))
+    return [
+        *_crop_and_flip(image_size, strength, area=0.8),
+        v2.RandomApply([jitter], 0.8 * strength),
+        v2.RandomGrayscale(0.2 * strength),
+        v2.RandomApply([blur], 0.5 * strength),
+    ]
+
+
+BLUR_KERNEL = 13
+"""Side of the blur's kernel, pixels: three of its largest standard deviations to each side."""
+
+AUGMENTATIONS: dict[str, Callable[[int, float], list[v2.Transform]]] = {
+    "simple": _crop_and_flip,
+    "advanced": _with_randaugment,
+    "contrastive": _contrastive,
+}
+
+
+def image_augmentation(name: str, *, image_size: int, strength: float = 1.0) -> ImageTransform:
+    """Return what an augmentation does to each training image.
+
+    "simple": a crop of 0.8 to 1 of the area at an aspect of 3/4 to 4/3, resized (bilinear), and a horizontal
+    flip with probability 0.5. "advanced": RandAugment besides (Cubuk et al., arXiv:1909.13719), N = 2
+    operations of magnitude M = 9 of 31 (thesis, table 2.2). "contrastive": that of MoCo v2 and SimSiam
+    (arXiv:2011.10566, appendix A): crops of 0.2 to 1 of the area, the flip, with probability 0.8 jitter of
+    brightness, contrast and saturation by 0.4 and of hue by 0.1, with 0.2 grey, with 0.5 a Gaussian blur of
+    0.1 to 2 pixels.
+
+    Random numbers come from torch's global generator: run it within `raytransfer.runtime.seeding.seeded`.
+
+    Args:
+        name: One of `AUGMENTATIONS`.
+        image_size: Side S of the result, pixels.
+        strength: Factor in [0, 1] on the range of the areas and of the logarithms of the aspects, on the
+            jitter, on the probabilities of all else and on RandAugment's magnitude (rounded), which is left
+            out at 0.
+
+    Raises:
+        InputError: There is no such augmentation.
+    """
+    if name not in AUGMENTATIONS:
+        raise unknown_name("augmentation", name, AUGMENTATIONS)
+    return _ImageTransform(*AUGMENTATIONS[name](image_size, strength))
 
 
 def image_evaluation(*, image_size: int) -> ImageTransform:
@@ -75,11 +125,11 @@ def image_evaluation(*, image_size: int) -> ImageTransform:
 
 
 def batch_augmentation(
-    scheme: str, *, num_classes: int, device: str | torch.device = "cpu", strength: float = 1.0
+    name: str, *, num_classes: int, device: str | torch.device = "cpu", strength: float = 1.0
 ) -> BatchTransform:
-    """Return what a pretraining scheme does to each batch, on its device.
+    """Return what an augmentation does to each batch, on its device.
 
-    "simple": nothing. "advanced": each image by a fair coin mixup (Zhang et al., arXiv:1710.09412; with
+    Only "advanced" does anything: each image by a fair coin mixup (Zhang et al., arXiv:1710.09412; with
     probability 0.8, weight uniform) or CutMix (Yun et al., arXiv:1905.04899; always, area uniform), then
     random erasing (Zhong et al., arXiv:1708.04896; probability 0.25, 0.02 to 0.33 of the area, aspect 0.3 to
     3.3, zeros). Labels become one-hot and are mixed like the images, by area for CutMix (thesis, table 2.2).
@@ -90,17 +140,17 @@ def batch_augmentation(
     `raytransfer.runtime.seeding.seeded`. Images are changed in place; their number must be even.
 
     Args:
-        scheme: One of `SCHEMES`.
+        name: One of `AUGMENTATIONS`.
         num_classes: Classes C; labels (N,) become (N, C).
         device: Where the images are.
         strength: Factor in [0, 1] on the probabilities of mixing and of erasing.
 
     Raises:
-        InputError: There is no such scheme.
+        InputError: There is no such augmentation.
     """
-    if scheme not in SCHEMES:
-        raise unknown_name("pretraining scheme", scheme, SCHEMES)
-    if scheme == "simple":
+    if name not in AUGMENTATIONS:
+        raise unknown_name("augmentation", name, AUGMENTATIONS)
+    if name != "advanced":
         return lambda images, labels: (images, labels)
     mixed = (1 + MIXUP_PROBABILITY) / 2  # timm has one probability for both, and then a coin
     mix = Mixup(

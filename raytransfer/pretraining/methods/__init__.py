@@ -1,0 +1,1 @@
+"""Pretraining methods: what an encoder learns from images, one file each."""
