@@ -1,7 +1,7 @@
 import math
 from pathlib import Path
 
-from raytransfer.report.study_figures import draw_pretraining
+from raytransfer.report.figures import draw_pretraining
 
 from raytransfer.pretraining.schemes import SCHEMES
 from raytransfer.results.durations import pretraining_epochs, source_curves
