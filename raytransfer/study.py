@@ -4,8 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from raytransfer.data.settings import SourceSettings, TargetSettings
-from raytransfer.errors import unknown_name
-from raytransfer.evaluation.settings import PROTOCOLS, DownstreamSettings
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
+from raytransfer.evaluation.settings import DEFAULT_PROTOCOLS, DownstreamSettings
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import (
     LEAST_SHARE,
@@ -84,12 +84,15 @@ class Study:
     """A whole study: every model x dataset x checkpoint x protocol x seed."""
 
     models: tuple[str, ...] = setting(
-        ("unet-micro", "resnet-unet-micro", "swin-unet-micro"), "segmentation models; each names its encoder"
+        ("unet-micro", "resnet-unet-micro", "swin-unet-micro"),
+        "segmentation models, each of which names its encoder, or for classification encoders",
     )
     datasets: tuple[str, ...] = setting(("mni152",), "target datasets")
     schemes: tuple[str, ...] = setting(("simple",), "pretraining schemes")
     protocols: tuple[str, ...] = setting(
-        PROTOCOLS, "fine_tuning (all weights train) and frozen (encoder frozen)"
+        DEFAULT_PROTOCOLS,
+        "evaluation protocols: fine_tuning (all weights train), frozen (encoder frozen), linear_probe "
+        "(logistic regression on pooled features; classification)",
     )
     seeds: tuple[int, ...] = setting((0, 1), "seeds of the downstream trainings")
     source: SourceSettings = setting(SourceSettings, "source data")
@@ -113,8 +116,7 @@ class Study:
         for seed in self.seeds:
             require_from(0, "seeds", seed, MOST_SEED)
         for protocol in self.protocols:
-            if protocol not in PROTOCOLS:
-                raise unknown_name("protocol", protocol, PROTOCOLS)
+            PROTOCOLS.check(protocol)
         if self.resources.gpu_pretraining and self.pretraining.num_workers > 1:
             require(
                 self.resources.gpus_per_worker >= 1,

@@ -10,7 +10,7 @@ from raytransfer.settings import (
     setting,
 )
 
-PROTOCOLS = ("fine_tuning", "frozen")
+DEFAULT_PROTOCOLS = ("fine_tuning", "frozen")
 
 
 @dataclass(frozen=True, kw_only=True)

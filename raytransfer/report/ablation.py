@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.settings import DEFAULT_PROTOCOLS
 from raytransfer.report.choosing import ALL, cell, choose, groups, rows, values
 from raytransfer.results.curves import Curve
 from raytransfer.results.signals import Signal
@@ -79,7 +79,7 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
         for row in rows(
             among,
             {**choice._asdict(), **method._asdict()},
-            choose(curves, method.rule, Signal(*choice[:3], PROTOCOLS if choice.pooled else ())),
+            choose(curves, method.rule, Signal(*choice[:3], DEFAULT_PROTOCOLS if choice.pooled else ())),
         )
     ]
 

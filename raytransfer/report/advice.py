@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.report.baselines import BEST, LAST, NONE, PEAK
 from raytransfer.report.choosing import select
 from raytransfer.report.confidence import Array, Interval, interval, relative, resampled_dice
@@ -121,10 +121,10 @@ class Standing:
         return min(map(len, self.curve.performances))
 
     def dice(self, epoch: int) -> str:
-        """Return a checkpoint's Dice as text."""
+        """Return a checkpoint's performance as text."""
         position = self.curve.epochs.index(epoch)
         spread = self.curve.spread[position]
-        return f"{self.curve.dice[position]:.4f}" + ("" if math.isnan(spread) else f" ± {spread:.4f}")
+        return f"{self.curve.performance[position]:.4f}" + ("" if math.isnan(spread) else f" ± {spread:.4f}")
 
 
 def _best_shares(dice: Array) -> Array:
@@ -134,7 +134,7 @@ def _best_shares(dice: Array) -> Array:
 
 def _standing(curve: Curve, dice: Array, among: Ways, signal: Signal) -> Standing:
     shares, tis = _best_shares(dice), relative(dice)
-    best = int(np.argmax(curve.dice))
+    best = int(np.argmax(curve.performance))
     choices = {}
     for name, rule in among.items():
         seen = select(curve, rule(), signal)
@@ -185,7 +185,7 @@ class Advice:
     def why(self) -> str:
         """How good it is and how sure that is."""
         of, seeds = self.standing, self.standing.seeds
-        text = f"mean Dice {of.dice(of.best)} over {_counted(seeds, 'seed')}"
+        text = f"mean {of.curve.metric} {of.dice(of.best)} over {_counted(seeds, 'seed')}"
         if seeds == 1:
             return f"{text}; how sure that is one seed cannot say."
         text += (
@@ -207,7 +207,7 @@ class Advice:
         if chosen.epoch == self.standing.best:
             return f"Robustness takes the same one (epoch {chosen.epoch}) without any downstream training."
         sure = f", {_cost_between(chosen.range)} over the seeds" if self.standing.seeds > 1 else ""
-        return f"Robustness takes epoch {chosen.epoch}, which costs {cost(chosen.tis)} of the Dice{sure}."
+        return f"Robustness takes epoch {chosen.epoch}, which costs {cost(chosen.tis)} of the {self.standing.curve.metric}{sure}."
 
     @property
     def baselines(self) -> list[tuple[str, str]]:
@@ -218,9 +218,9 @@ class Advice:
             for name, of in self.standing.choices.items()
             if name in named
         ]
-        best = max(self.standing.curve.dice)
+        best = max(self.standing.curve.performance)
         return found + [
-            (f"best of {other.curve.scheme} (epoch {other.best})", cost(max(other.curve.dice) / best))
+            (f"best of {other.curve.scheme} (epoch {other.best})", cost(max(other.curve.performance) / best))
             for other in self.others
         ]
 
@@ -383,7 +383,7 @@ def advise(curves: Sequence[Curve], signal: Signal) -> Answers:
         return Answers(standings=(), advice=(), overall=())
     ordered = sorted(
         curves,
-        key=lambda c: (c.dataset, c.model, PROTOCOLS.index(c.protocol), c.scheme != "simple", c.scheme),
+        key=lambda c: (c.dataset, c.model, list(PROTOCOLS).index(c.protocol), c.scheme != "simple", c.scheme),
     )
     among, resampled = ways(ordered), resampled_dice(ordered)
     standings = [
@@ -401,14 +401,14 @@ def advise(curves: Sequence[Curve], signal: Signal) -> Answers:
 
 def _advice(standings: Sequence[Standing], resampled: Sequence[Array], members: Sequence[int]) -> Advice:
     """Compare the checkpoints of all schemes; epoch 0 of one that another has too counts once."""
-    winner = max(members, key=lambda i: max(standings[i].curve.dice))
+    winner = max(members, key=lambda i: max(standings[i].curve.performance))
     columns: dict[tuple[object, ...], Array] = {}
     for i in members:
         curve = standings[i].curve
         for k, (epoch, dice) in enumerate(zip(curve.epochs, curve.performances, strict=True)):
             columns[epoch, dice] = resampled[i][:, k]
     curve = standings[winner].curve
-    at = list(columns).index((standings[winner].best, curve.performances[int(np.argmax(curve.dice))]))
+    at = list(columns).index((standings[winner].best, curve.performances[int(np.argmax(curve.performance))]))
     return Advice(
         standing=standings[winner],
         others=tuple(standings[i] for i in members if i != winner),
@@ -429,7 +429,7 @@ def answer_rows(answers: Answers) -> list[dict[str, Any]]:
             "scheme": curve.scheme,
             "seeds": of.seeds,
             "best_epoch": of.best,
-            "best_dice": max(curve.dice),
+            "best_dice": max(curve.performance),
             "best_share": of.best_share,
             "shortest_equal_epoch": of.shortest_equal,
         }

@@ -20,14 +20,15 @@ def agreement_rows(trials: pa.Table) -> list[dict[str, Any]]:
         trials: One row per training.
     """
     training = ["model", "dataset", "scheme", "protocol", "epoch", "seed"]  # two rows of one are the same
-    distinct = trials.group_by(training, use_threads=False).aggregate([(name, "mean") for name in METRICS])
+    metrics = [name for name in METRICS if name in trials.column_names]
+    distinct = trials.group_by(training, use_threads=False).aggregate([(name, "mean") for name in metrics])
     trials = distinct.rename_columns([name.removesuffix("_mean") for name in distinct.column_names])
     rows = []
     for dataset in sorted(trials["dataset"].unique().to_pylist()):
         of = trials.filter(pc.equal(trials["dataset"], dataset))
-        values = {name: of[name].to_numpy(zero_copy_only=False).astype(float) for name in METRICS}
-        for first in METRICS:
-            for second in METRICS:
+        values = {name: of[name].to_numpy(zero_copy_only=False).astype(float) for name in metrics}
+        for first in metrics:
+            for second in metrics:
                 both = np.isfinite(values[first]) & np.isfinite(values[second])
                 a, b = values[first][both], values[second][both]
                 varies = len(a) > 2 and np.ptp(a) > 0 and np.ptp(b) > 0

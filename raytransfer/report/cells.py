@@ -17,7 +17,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """Mean Dice of one checkpoint over seeds.
+    """Mean performance of one checkpoint over seeds.
 
     Attributes:
         epoch: Its epochs of pretraining.
@@ -82,7 +82,7 @@ def performance(trials: pa.Table, expected: Mapping[Key, Sequence[int]]) -> list
     """Return a row per expected series, by dataset, protocol, scheme and model.
 
     Args:
-        trials: One row per training, a null `dice` where it is missing; see `raytransfer.results.curves`.
+        trials: One row per training, a null `performance` where it is missing, as `recorded` gives them.
         expected: Epochs of each series.
     """
     measured: dict[Key, dict[int, Performance]] = {}

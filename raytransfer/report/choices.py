@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.report.ablation import METHODS, Method, choice_rows, parameter_rows
 from raytransfer.report.advice import Answers, Standing, answer_rows, overall_rows
 from raytransfer.report.baselines import accuracy_rows, rule_rows
@@ -114,8 +114,8 @@ Expected = Mapping[tuple[str, str], int]
 def _expected(rows: Sequence[Row], by: str) -> Expected:
     """Return the groups of configurations that means are taken over, the whole last."""
     position = ("model", "dataset").index(by)
-    keys = sorted((row.key[position], PROTOCOLS.index(row.key[3])) for row in rows)
-    found = Counter((name, PROTOCOLS[protocol]) for name, protocol in keys)
+    keys = sorted((row.key[position], list(PROTOCOLS).index(row.key[3])) for row in rows)
+    found = Counter((name, list(PROTOCOLS)[protocol]) for name, protocol in keys)
     return {**found, (ALL, ALL): len(rows)}
 
 
@@ -229,7 +229,7 @@ def _scores_figure(curves: Sequence[Curve], signal: Signal, dataset: str) -> Fig
     of = [
         Answer(curve=curve, signal=signal)
         for curve in sorted(
-            curves, key=lambda c: (c.model, PROTOCOLS.index(c.protocol), c.scheme != "simple")
+            curves, key=lambda c: (c.model, list(PROTOCOLS).index(c.protocol), c.scheme != "simple")
         )
         if curve.dataset == dataset and signal.choice(curve.encoder, curve.protocol) in curve.scores
     ]
@@ -249,7 +249,7 @@ def _scores_figure(curves: Sequence[Curve], signal: Signal, dataset: str) -> Fig
         for a in of
         for epoch, dice, spread, score, error in zip(
             a.curve.epochs,
-            a.curve.dice,
+            a.curve.performance,
             a.curve.spread,
             a.curve.scores[a.choice],
             a.curve.standard_errors[a.choice],

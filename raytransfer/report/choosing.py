@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.results.curves import Curve
 from raytransfer.results.signals import Signal
 from raytransfer.scheduling.replay import Replay, replay

@@ -15,8 +15,8 @@ def _draw(axes: Axes, answer: Answer) -> Axes:
     curve, epochs = answer.curve, answer.curve.epochs
     positions = list(epoch_ticks(axes, list(epochs)).values())
     axes.errorbar(
-        positions, curve.dice, curve.spread,
-        color=DICE_COLOR, marker="o", capsize=3, label="Dice",
+        positions, curve.performance, curve.spread,
+        color=DICE_COLOR, marker="o", capsize=3, label=curve.metric,
     )  # fmt: skip
     axes.set_title(f"{curve.model}, {curve.dataset}\n{curve.scheme}, {curve.protocol}")
     axes.tick_params(axis="y", labelcolor=DICE_COLOR)
@@ -56,7 +56,7 @@ def draw_answers(path: StoragePath, found: Sequence[Answer]) -> None:
             panels[row, column].set_axis_on()
             other = _draw(panels[row, column], answer)
             if column == 0:
-                panels[row, column].set_ylabel("Dice (test)", color=DICE_COLOR)
+                panels[row, column].set_ylabel(f"{curve.metric} (test)", color=DICE_COLOR)
             if column == len(models) - 1:
                 other.set_ylabel("robustness", color=SCORE_COLOR)
             if row == len(rows) - 1:

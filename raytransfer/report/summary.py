@@ -10,7 +10,7 @@ from tabulate import tabulate
 from raytransfer.results.curves import Choice, Curve, curves, recorded
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.signals import Signal
-from raytransfer.results.units import DownstreamUnit, ScoringUnit
+from raytransfer.results.units import EvaluationUnit, ScoringUnit
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 
@@ -34,8 +34,8 @@ class Answer:
 
     @property
     def best(self) -> int:
-        """Epoch with the best mean Dice."""
-        return self.curve.epochs[self.curve.dice.index(max(self.curve.dice))]
+        """Epoch with the best mean performance."""
+        return self.curve.epochs[self.curve.performance.index(max(self.curve.performance))]
 
     @property
     def last(self) -> int:
@@ -54,7 +54,7 @@ class Answer:
 
 
 def answers(
-    ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[DownstreamUnit]
+    ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[EvaluationUnit]
 ) -> list[Answer]:
     """Return one answer per configuration whose trials and scores are all in the ledger.
 
@@ -90,7 +90,7 @@ def checkpoint_table(found: Sequence[Answer]) -> str:
         curve, choice = answer.curve, answer.choice
         names = [getattr(curve, name) for name in labels]
         for title, values, errors in (
-            ("Dice", curve.dice, curve.spread),
+            (curve.metric, curve.performance, curve.spread),
             ("robustness", curve.scores[choice], curve.standard_errors[choice]),
         ):
             cells = dict(zip(curve.epochs, map(_with_error, values, errors), strict=True))
@@ -127,13 +127,14 @@ def answer_table(found: Sequence[Answer]) -> str:
 def summary(found: Sequence[Answer]) -> str:
     """Return the end of a study as text: both tables and how to read them."""
     seeds = len(found[0].curve.performances[0])
+    metrics = " or ".join(dict.fromkeys(answer.curve.metric for answer in found))
     return "\n".join(
         [
-            f"Downstream Dice on the test split (mean{' ± standard deviation' if seeds > 1 else ''} over "
+            f"Downstream {metrics} on the test split (mean{' ± standard deviation' if seeds > 1 else ''} over "
             f"{seeds} seed{'s' if seeds > 1 else ''}) and robustness (± standard error over images)",
             checkpoint_table(found),
             "",
-            "Transferability indicator score: Dice of the chosen checkpoint / Dice of the best one",
+            f"Transferability indicator score: {metrics} of the chosen checkpoint / {metrics} of the best one",
             answer_table(found),
             "robustness: highest score among pretrained checkpoints; first peak: where it first falls;",
             f"scores: {found[0].signal}",

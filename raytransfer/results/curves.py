@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raytransfer.metrics.ranking import transferability_indicator_score
-from raytransfer.metrics.segmentation import METRICS
 from raytransfer.models.registry import num_levels
+from raytransfer.results.evaluations import read_metrics
 from raytransfer.results.ledger import Ledger
-from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
+from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
 
 
 class Choice(NamedTuple):
@@ -42,13 +42,14 @@ class Curve:
     """What one model on one dataset in one protocol shows about the checkpoints of one pretraining.
 
     Attributes:
-        model: Segmentation model.
+        model: Model of the target's task.
         encoder: Its encoder.
         dataset: Target dataset.
         scheme: Pretraining scheme.
-        protocol: "fine_tuning" or "frozen".
+        protocol: Evaluation protocol.
+        metric: What people call the primary metric of the target's task, for example "Dice".
         epochs: Epochs of pretraining of the checkpoints, ascending; 0 is the untrained encoder.
-        performances: Downstream Dice per checkpoint and seed, in [0, 1], seeds ascending.
+        performances: Primary metric per checkpoint and seed, in [0, 1], seeds ascending.
         scores: Parameter choice -> score per checkpoint, higher is better.
         standard_errors: Parameter choice -> standard error of the scores over images; NaN: not recorded.
         source_accuracy: Validation accuracy on the source data per checkpoint, in [0, 1]; NaN: not recorded.
@@ -59,6 +60,7 @@ class Curve:
     dataset: str
     scheme: str
     protocol: str
+    metric: str
     epochs: tuple[int, ...]
     performances: tuple[tuple[float, ...], ...]
     scores: Mapping[Choice, tuple[float, ...]]
@@ -66,13 +68,13 @@ class Curve:
     source_accuracy: tuple[float, ...]
 
     @cached_property
-    def dice(self) -> tuple[float, ...]:
-        """Mean Dice over seeds per checkpoint."""
+    def performance(self) -> tuple[float, ...]:
+        """Mean performance over seeds per checkpoint."""
         return tuple(sum(seeds) / len(seeds) for seeds in self.performances)
 
     @cached_property
     def spread(self) -> tuple[float, ...]:
-        """Standard deviation of the Dice over seeds (n - 1) per checkpoint; NaN for one seed."""
+        """Standard deviation of the performance over seeds (n - 1) per checkpoint; NaN for one seed."""
         return tuple(stdev(seeds) if len(seeds) > 1 else math.nan for seeds in self.performances)
 
     def points(self, choice: Choice) -> list[tuple[int, float]]:
@@ -83,7 +85,7 @@ class Curve:
     def _tis(self) -> dict[int, float]:
         choices = np.eye(len(self.epochs)).tolist()
         return {
-            e: transferability_indicator_score(c, self.dice)
+            e: transferability_indicator_score(c, self.performance)
             for e, c in zip(self.epochs, choices, strict=True)
         }
 
@@ -98,7 +100,7 @@ class Curve:
         return {e: tuple(seeds) for e, seeds in zip(self.epochs, relative.tolist(), strict=True)}
 
     def seed_tis(self, epoch: int | None) -> tuple[float, ...]:
-        """Return the TIS by the Dice of each seed alone, the best checkpoint being that seed's best.
+        """Return the TIS by the performance of each seed alone, the best checkpoint being that seed's best.
 
         Where checkpoints have different numbers of seeds, the smallest counts.
         """
@@ -114,7 +116,7 @@ def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:
     Args:
         scores: One row per checkpoint and parameter choice, as `read_published` and `recorded` give them. A
             choice that some checkpoint of a curve lacks is left out of the curve.
-        downstream: One row per training; a null `dice` is a training that should be there and is not.
+        downstream: One row per training; a null `performance` is a training that should be there and is not.
     """
     return [found for found in _assemble(scores, downstream) if isinstance(found, Curve)]
 
@@ -128,6 +130,7 @@ def _assemble(scores: pa.Table, downstream: pa.Table) -> list[Curve | str]:
     """Return per configuration its curve or, where something is missing, a line that says what."""
     scored = _scores(scores)
     found: list[Curve | str] = []
+    metrics = dict(_rows(downstream, ["dataset", "metric"]))
     for (model, dataset, encoder, scheme, protocol), checkpoints in trained(downstream).items():
         epochs = tuple(sorted(checkpoints))
         choices = scored.get((dataset, encoder, scheme), {})
@@ -148,6 +151,7 @@ def _assemble(scores: pa.Table, downstream: pa.Table) -> list[Curve | str]:
                     dataset=dataset,
                     scheme=scheme,
                     protocol=protocol,
+                    metric=metrics[dataset],
                     epochs=epochs,
                     performances=tuple(checkpoints[epoch][0] for epoch in epochs),
                     scores={c: tuple(of[e][0] for e in epochs) for c, of in complete.items()},
@@ -178,7 +182,7 @@ def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[Choice, dict[int
 
 
 Trained = Mapping[tuple[str, ...], dict[int, tuple[tuple[Any, ...], float]]]
-"""(model, dataset, encoder, scheme, protocol) -> epoch -> (Dice per seed, None if missing; source
+"""(model, dataset, encoder, scheme, protocol) -> epoch -> (performance per seed, None if missing; source
 accuracy)."""
 
 
@@ -187,12 +191,12 @@ def trained(table: pa.Table) -> Trained:
     keys = ["model", "dataset", "encoder", "scheme", "protocol"]
     names = [*keys, "epoch", "seed"]
     groups = table.group_by(names, use_threads=False).aggregate(
-        [("dice", "mean"), ("source_accuracy", "min")]
+        [("performance", "mean"), ("source_accuracy", "min")]
     )
     cells: dict[tuple[str, ...], dict[int, dict[int, tuple[float | None, float]]]] = {}
-    for row in _rows(groups, [*names, "dice_mean", "source_accuracy_min"]):
-        epoch, seed, dice, accuracy = row[5:]
-        cells.setdefault(row[:5], {}).setdefault(epoch, {})[seed] = (dice, _number(accuracy))
+    for row in _rows(groups, [*names, "performance_mean", "source_accuracy_min"]):
+        epoch, seed, performance, accuracy = row[5:]
+        cells.setdefault(row[:5], {}).setdefault(epoch, {})[seed] = (performance, _number(accuracy))
     untrained = {(*key[:3], key[4]): of[0] for key, of in cells.items() if 0 in of}
     found = {}
     for key, checkpoints in cells.items():
@@ -212,14 +216,14 @@ def _rows(table: pa.Table, columns: Sequence[str]) -> Iterable[tuple[Any, ...]]:
 
 
 def recorded(
-    ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[DownstreamUnit]
+    ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[EvaluationUnit]
 ) -> tuple[pa.Table, pa.Table]:
     """Return what the ledger has of a study as the two tables of `read_published`.
 
     Args:
         ledger: The results.
         scorings: Scorings of the study; those that are not in the ledger give no rows.
-        trials: Downstream trials of the study; those that are not in the ledger have nulls for metrics.
+        trials: Evaluations of the study; those that are not in the ledger have nulls for metrics.
     """
     return _recorded_scores(ledger, scorings), _recorded_trials(ledger, trials)
 
@@ -233,40 +237,39 @@ def _recorded_scores(ledger: Ledger, scorings: Sequence[ScoringUnit]) -> pa.Tabl
     return of
 
 
-def _recorded_trials(ledger: Ledger, trials: Sequence[DownstreamUnit]) -> pa.Table:
-    done = ledger.read("downstream", [unit.key for unit in trials]).select(["key", *METRICS]).to_pylist()
-    metrics = {row.pop("key"): row for row in done}
+def _recorded_trials(ledger: Ledger, trials: Sequence[EvaluationUnit]) -> pa.Table:
+    found = read_metrics(ledger, [unit.key for unit in trials])
     accuracy = _source_accuracies(ledger, trials)
-    nothing = dict.fromkeys(METRICS)
-    rows = [
-        {
-            **vars(unit.configuration),
-            "encoder": unit.encoder,
-            "seed": unit.seed,
-            "source_accuracy": accuracy.get(_epoch_key(unit)),
-            **metrics.get(unit.key, nothing),
-        }
-        for unit in trials
-    ]
-    return pa.Table.from_pylist(rows, schema=_TRIALS)
+    names = dict.fromkeys(name for unit in trials for name in unit.task.metric_names)
+    rows = []
+    for unit in trials:
+        metrics, primary = found.get(unit.key, {}), unit.task.primary_metric
+        identity = {**vars(unit.configuration), "encoder": unit.encoder, "seed": unit.seed}
+        result = {"metric": primary.label, "performance": metrics.get(primary.name)}
+        source = {"source_accuracy": accuracy.get(_epoch_key(unit))}
+        rows.append({**identity, **result, **source, **{name: metrics.get(name) for name in names}})
+    return pa.Table.from_pylist(rows, schema=trials_schema(names))
 
 
-def _epoch_key(unit: DownstreamUnit) -> str:
+def _epoch_key(unit: EvaluationUnit) -> str:
     c = unit.configuration
     return PretrainingUnit(study=unit.study, encoder=unit.encoder, scheme=c.scheme).epoch_key(c.epoch)
 
 
-def _source_accuracies(ledger: Ledger, trials: Sequence[DownstreamUnit]) -> dict[str, float]:
+def _source_accuracies(ledger: Ledger, trials: Sequence[EvaluationUnit]) -> dict[str, float]:
     keys = dict.fromkeys(_epoch_key(unit) for unit in trials)
     table = ledger.read("pretraining", keys)
     return dict(zip(table["key"].to_pylist(), table["val/top1"].to_pylist(), strict=True))
 
 
-_TRIALS = pa.schema(
-    [
-        *((name, pa.string()) for name in ("model", "dataset", "encoder", "scheme", "protocol")),
-        ("epoch", pa.int64()),
-        ("seed", pa.int64()),
-        *((name, pa.float64()) for name in ("source_accuracy", *METRICS)),
-    ]
-)
+def trials_schema(metric_names: Iterable[str]) -> pa.Schema:
+    """Return the schema of a table of trainings with a column for each of these metrics."""
+    texts = ("model", "dataset", "encoder", "scheme", "protocol", "metric")
+    return pa.schema(
+        [
+            *((name, pa.string()) for name in texts),
+            ("epoch", pa.int64()),
+            ("seed", pa.int64()),
+            *((name, pa.float64()) for name in ("source_accuracy", "performance", *metric_names)),
+        ]
+    )

@@ -7,7 +7,7 @@ from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.results.units import (
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
     scoring_units,
 )
@@ -23,7 +23,7 @@ STUDY = Study(schemes=("simple", "advanced"))
 
 
 def _trials(study: Study, encoders: dict = ENCODERS) -> list:
-    return downstream_units(study, configurations(study), encoders)
+    return evaluation_units(study, configurations(study), encoders)
 
 
 def _keys(study: Study) -> tuple[set, set, set]:
