@@ -13,8 +13,8 @@ Result:   a table, the best settings first; in the ledger every epoch of the pre
 Searched are learning rate and weight decay within a factor of ten around the study's own, and the strength of
 augmentation from 0 to 1 times the study's. One thing is searched for: the first encoder under the first
 scheme, on all targets; or the first model on the first dataset in the first protocol, from the last
-checkpoint of its series, with the first seed. The performance (such as Dice) is of the test split: a search spends it, so that
-settings found this way must be compared on other data.
+checkpoint of its series, with the first seed. The performance (such as Dice) is of the test split: a
+search spends it, so that settings found this way must be compared on other data.
 """
 
 import argparse
@@ -70,7 +70,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--objective",
         choices=OBJECTIVES,
-        help="of a pretraining robustness (default) or accuracy on the source; of a downstream trial its performance",
+        help="of a pretraining robustness (default) or accuracy on the source; of a downstream trial "
+        "performance",
     )
     add(
         "--trials",

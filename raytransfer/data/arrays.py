@@ -1,7 +1,7 @@
 """Datasets held as arrays, the form in which Ray's object store shares them between processes."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,7 @@ class Split:
         return _as_float(image), mask
 
 
-def _as_float(image: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
     if image.dtype == np.uint8:
         return image.astype(np.float32) / 255
     return image.astype(np.float32, copy=False)

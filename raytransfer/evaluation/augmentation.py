@@ -59,9 +59,9 @@ class RandomRotatedSquare(A.DualTransform):
 
 
 def downstream_augmentation(config: DownstreamSettings, data: TargetData, *, seed: int) -> A.Compose:
-    """Return the augmentation of downstream training, for an item of `data.train`: an image and its mask,
-    or an image alone.
+    """Return the augmentation of downstream training, for an item of `data.train`.
 
+    An item is an image and its mask, or an image alone.
     Where items are of `data.image_size`: a rotation by a uniform angle (image bilinear, mask nearest, zeros
     outside). Where they are larger: a random square of that size at a uniform angle, inside the item. Then a
     vertical flip, and, with `data.color_jitter`, brightness 0.1, contrast 0.05, saturation 0.1 and hue 0.05,

@@ -56,8 +56,8 @@ def load_trained(path: str | os.PathLike[str]) -> tuple[TargetModel, dict[str, A
     """Read a model written by `save_trained`.
 
     Returns:
-        The model, in evaluation mode on the CPU, and about it: "task", "model" (its name), "encoder", "options",
-        "class_names" and "image_size".
+        The model, in evaluation mode on the CPU, and about it: "task", "model" (its name), "encoder",
+        "options", "class_names" and "image_size".
 
     Raises:
         CorruptCheckpointError: The file cannot be read, or its weights do not fit the model.

@@ -207,7 +207,8 @@ class Advice:
         if chosen.epoch == self.standing.best:
             return f"Robustness takes the same one (epoch {chosen.epoch}) without any downstream training."
         sure = f", {_cost_between(chosen.range)} over the seeds" if self.standing.seeds > 1 else ""
-        return f"Robustness takes epoch {chosen.epoch}, which costs {cost(chosen.tis)} of the {self.standing.curve.metric}{sure}."
+        metric = self.standing.curve.metric
+        return f"Robustness takes epoch {chosen.epoch}, which costs {cost(chosen.tis)} of the {metric}{sure}."
 
     @property
     def baselines(self) -> list[tuple[str, str]]:

@@ -130,11 +130,13 @@ def summary(found: Sequence[Answer]) -> str:
     metrics = " or ".join(dict.fromkeys(answer.curve.metric for answer in found))
     return "\n".join(
         [
-            f"Downstream {metrics} on the test split (mean{' ± standard deviation' if seeds > 1 else ''} over "
+            f"Downstream {metrics} on the test split (mean"
+            f"{' ± standard deviation' if seeds > 1 else ''} over "
             f"{seeds} seed{'s' if seeds > 1 else ''}) and robustness (± standard error over images)",
             checkpoint_table(found),
             "",
-            f"Transferability indicator score: {metrics} of the chosen checkpoint / {metrics} of the best one",
+            f"Transferability indicator score: {metrics} of the chosen checkpoint / "
+            f"{metrics} of the best one",
             answer_table(found),
             "robustness: highest score among pretrained checkpoints; first peak: where it first falls;",
             f"scores: {found[0].signal}",

@@ -20,7 +20,7 @@ def evaluation_row(
         history: Its steps: "epoch" and metrics; the tests of the last one count.
         seconds: How long it took.
     """
-    steps = [
+    steps: list[dict[str, Any]] = [
         {"epoch": step["epoch"], "metrics": {name: step[name] for name in step if name != "epoch"}}
         for step in history
     ]

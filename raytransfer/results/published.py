@@ -439,8 +439,8 @@ def read_published(
         The scores, one row per checkpoint and parameter choice: dataset, encoder, scheme, epoch, distance,
         margin, level (1 has the highest resolution), pooled, score (1 - mean hinge, higher is better) and
         standard_error (null: not published). And the trials, one row per training: model, dataset, encoder,
-        scheme, protocol, epoch, seed, source_accuracy, the names of `raytransfer.metrics.segmentation.METRICS`,
-        performance (the Dice) and metric (what people call that).
+        scheme, protocol, epoch, seed, source_accuracy, the names of `SEGMENTATION_METRICS`, performance (the
+        Dice) and metric (what people call that).
 
     Raises:
         InputError: A file cannot be read or is cut off, lacks a column or a checkpoint, or has a value that

@@ -1,19 +1,15 @@
-"""What an evaluation protocol is, and what the protocols that train by gradient descent share."""
+"""What an evaluation protocol is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-
-from raytransfer.settings import to_dict
 
 if TYPE_CHECKING:  # importing them takes seconds, which commands that evaluate nothing are spared
     import torch
 
     from raytransfer.data.arrays import TargetData
     from raytransfer.evaluation.settings import DownstreamSettings
-    from raytransfer.evaluation.training import DownstreamTraining
     from raytransfer.models.encoder import Encoder
     from raytransfer.models.target_model import TargetModel
 
@@ -24,15 +20,15 @@ class Evaluation(Protocol):
     Attributes:
         model: The model as it is now, on the device: what is kept of the evaluation when it is over.
         device: Where it computes.
-        epoch: Steps done.
     """
 
     @property
-    def model(self) -> TargetModel: ...
+    def model(self) -> TargetModel:
+        """See above."""
+
     @property
-    def device(self) -> str | torch.device: ...
-    @property
-    def epoch(self) -> int: ...
+    def device(self) -> str | torch.device:
+        """See above."""
 
     def step(self) -> Mapping[str, float]:
         """Do one step and return its metrics.
@@ -96,46 +92,3 @@ class EvaluationProtocol(Protocol):
 
         Arguments as of `start`.
         """
-
-
-@dataclass(frozen=True)
-class TrainedByRecipe:
-    """A protocol that trains by the recipe of downstream training, a step being an epoch.
-
-    Args:
-        frozen: Whether the encoder is frozen; see `DownstreamTraining`.
-    """
-
-    frozen: bool
-
-    def check(self, task: str) -> None:
-        """Accept every task."""
-
-    def settings(self, recipe: DownstreamSettings) -> dict[str, Any]:
-        """Return the recipe."""
-        return {"downstream": to_dict(recipe)}
-
-    def num_steps(self, recipe: DownstreamSettings) -> int:
-        """Return the epochs of the recipe."""
-        return recipe.epochs
-
-    def start(
-        self,
-        model: str,
-        encoder: Encoder,
-        recipe: DownstreamSettings,
-        data: TargetData,
-        *,
-        seed: int,
-        device: str | torch.device,
-    ) -> DownstreamTraining:
-        """Begin a training."""
-        from raytransfer.evaluation.training import DownstreamTraining
-
-        return DownstreamTraining(model, encoder, recipe, data, frozen=self.frozen, seed=seed, device=device)
-
-    def one_pass(
-        self, model: str, encoder: Encoder, recipe: DownstreamSettings, data: TargetData, *, device: str
-    ) -> Callable[[], object]:
-        """Return the training of one epoch."""
-        return self.start(model, encoder, recipe, data, seed=0, device=device).train_epoch

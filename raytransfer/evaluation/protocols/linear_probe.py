@@ -91,7 +91,7 @@ class _Probing:
     ) -> None:
         from raytransfer.evaluation.tasks.classification import CLASSIFICATION
 
-        self.device, self.epoch = device, 0
+        self.device = device
         self._data, self._batch_size, self._seed = data, batch_size, seed
         # The head's first weights are replaced, so they need no seed.
         self.model: ClassificationModel = CLASSIFICATION.build_model(
@@ -129,7 +129,6 @@ class _Probing:
             features, labels, num_classes=len(self._data.class_names), seed=self._seed
         )
         self._set_head(weight, bias)
-        self.epoch = 1
         tests = measure_test(self.model, self._data, batch_size=self._batch_size, device=self.device)
         return {"train/loss": loss, "train/penalty_c": penalty, **tests}
 

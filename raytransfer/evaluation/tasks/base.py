@@ -59,13 +59,20 @@ class Task(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """See above."""
+
     @property
-    def metric_names(self) -> tuple[str, ...]: ...
+    def metric_names(self) -> tuple[str, ...]:
+        """See above."""
+
     @property
-    def primary_metric(self) -> PrimaryMetric: ...
+    def primary_metric(self) -> PrimaryMetric:
+        """See above."""
+
     @property
-    def curves(self) -> tuple[tuple[str, ...], ...]: ...
+    def curves(self) -> tuple[tuple[str, ...], ...]:
+        """See above."""
 
     def model_name(self, model: str) -> str:
         """Return the name of the model that a study's model name means for this task.
