@@ -46,7 +46,7 @@ class Split:
 
 def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
     if image.dtype == np.uint8:
-        return image.astype(np.float32) / 255
+        return image.astype(np.float32) / np.float32(255)
     return image.astype(np.float32, copy=False)
 
 

@@ -92,7 +92,7 @@ def draw_classified(
     down = -(-len(images) // across)
     figure = Figure(figsize=(max(2.0 * across, 4.5), 2.4 * down + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(down, across, squeeze=False).flat
+    panels = list(figure.subplots(down, across, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()
     for axes, image, label, each in zip(panels, images, labels, probabilities, strict=False):

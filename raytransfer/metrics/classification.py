@@ -1,6 +1,7 @@
 """Classification metrics over a test set, by torchmetrics."""
 
 import math
+import warnings
 
 import torch
 from torch import Tensor
@@ -78,7 +79,9 @@ class ClassificationMetrics:
         present, mixed = counts > 0, (counts > 0) & (counts < len(labels))
         recall = multiclass_recall(predictions, labels, size, average=None)
         f1 = multiclass_f1_score(predictions, labels, size, average=None)
-        auroc = multiclass_auroc(probabilities, labels, size, average=None)
+        with warnings.catch_warnings():  # of classes that are left out below
+            warnings.simplefilter("ignore", UserWarning)
+            auroc = multiclass_auroc(probabilities, labels, size, average=None)
         values = {
             "accuracy": (predictions == labels).double().mean(),
             "balanced_accuracy": recall[present].double().mean(),

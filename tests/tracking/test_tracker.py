@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
+import mlflow.pytorch
 import pytest
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from raytransfer.errors import InputError
 from raytransfer.evaluation.trained import save_trained
-from raytransfer.models.registry import create_segmentation_model
+from raytransfer.models.classification import ClassificationModel
+from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.tracking import store
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
@@ -305,6 +308,20 @@ def test_a_model_comes_to_a_finished_run_once(database: str, tmp_path: Path) -> 
     (found,) = MlflowClient(database).search_logged_models([run.info.experiment_id])
     assert (found.model_id, found.status) == (run.data.tags["raytransfer.model"], LoggedModelStatus.READY)
     assert (found.source_run_id, found.name) == (run.info.run_id, "model")
+
+
+def test_a_classifier_in_mlflow_gives_probabilities(database: str, tmp_path: Path) -> None:
+    model, path = ClassificationModel(create_encoder("unet-micro"), 2).eval(), tmp_path / "model.safetensors"
+    about = {"task": "classification", "name": "unet-micro", "class_names": ("a", "b"), "image_size": 32}
+    save_trained(path, model, **about)
+    with _tracker(database) as tracker:
+        tracker.publish(replace(_record("classifier", 1), model=path))
+    (run,) = _runs(database, "classifier")
+    mlflow.set_tracking_uri(database)
+    served = mlflow.pytorch.load_model(f"models:/{run.data.tags['raytransfer.model']}")
+    images = torch.rand(3, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.allclose(served(images), model(images).softmax(1), atol=1e-6)
 
 
 def test_a_model_that_is_gone_is_left_out(database: str, tmp_path: Path) -> None:
