@@ -46,7 +46,7 @@ MARK = {"kind": "evaluation", "key": "a", "name": "A", "reason": "no", "host": "
         ("{}", "missing 6 required"),
         ("[]", "must be a mapping"),
         (json.dumps({**MARK, "reason": None}), "name, reason and host must be text"),
-        (json.dumps({**MARK, "key": "b"}), "it is of other work, downstream b"),
+        (json.dumps({**MARK, "key": "b"}), "it is of other work, evaluation b"),
     ],
     ids=lambda text: text[:20],
 )
