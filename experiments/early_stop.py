@@ -32,7 +32,7 @@ from raytransfer.results.live import live_curves
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
     scoring_units,
 )
@@ -83,7 +83,7 @@ def _grid_curves(session: Session) -> list[Curve]:
         (u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints()
         for u in pretraining_units(study)
     }
-    trials = downstream_units(study, configurations(study), encoders)
+    trials = evaluation_units(study, configurations(study), encoders)
     return curves(*recorded(storage.ledger, scoring_units(study, encoders), trials))
 
 

@@ -11,6 +11,7 @@ Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLf
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache, partial
 from itertools import product
 
 from presets import PRESETS
@@ -21,8 +22,9 @@ from tabulate import tabulate
 from raytransfer.cli.command import main
 from raytransfer.cli.session import Session
 from raytransfer.cost import pretraining_seconds_per_image, seconds_per_image
-from raytransfer.data.registry import source_problem, source_size, target_problem, training_size
+from raytransfer.data.registry import source_problem, source_size, target_problem, target_task, training_size
 from raytransfer.errors import InputError
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.ray_train.pretraining import is_trainable
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.report.figures import draw_scores
@@ -31,10 +33,10 @@ from raytransfer.results.curves import curves, recorded
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     Configuration,
-    DownstreamUnit,
+    EvaluationUnit,
     ScoringUnit,
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
 )
 from raytransfer.statistics.answer import recommend
@@ -80,39 +82,38 @@ def _plan_pretrainings(study: Study, storage: Storage) -> float:
 
 
 def _plan_trials(study: Study, storage: Storage, wanted: Sequence[Configuration]) -> float:
-    """Print what the downstream trials cost; return the hours of what is not done."""
+    """Print what the evaluations cost; return the hours of what is not done."""
     known = [name for name in study.datasets if target_problem(name, study.target) is None]
     series = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme) for u in pretraining_units(study)}
     encoders = {key: found.fingerprints() for key, found in series.items()}
     there = [configuration for configuration in wanted if configuration.dataset in known]
-    trials = {unit.key: unit.configuration for unit in downstream_units(study, there, encoders)}
-    finished = storage.ledger.finished("downstream", list(trials))
+    trials = {unit.key: unit.configuration for unit in evaluation_units(study, there, encoders)}
+    finished = storage.ledger.finished("evaluation", list(trials))
     done = Counter((c.model, c.protocol, c.dataset) for key, c in trials.items() if key in finished)
     each = Counter((c.model, c.protocol, c.dataset) for c in wanted)
     sizes = {name: training_size(name, study.target) for name in study.datasets}
+    speed_of = cache(partial(seconds_per_image, config=study.downstream))
     rows, total = [], 0.0
-    for model, protocol in product(study.models, study.protocols):
-        speeds = {
-            pixels: seconds_per_image(model, study.downstream, image_size=pixels, frozen=protocol == "frozen")
-            for pixels in {pixels for _, pixels in sizes.values()}
-        }
-        for dataset, (items, pixels) in sizes.items():
-            number = len(study.seeds) * each[model, protocol, dataset]
-            images, speed = study.downstream.epochs * items, speeds[pixels]
-            ready = done[model, protocol, dataset]
-            hours = (number - ready) * images * speed / 3600
-            total += hours
-            share = f"{ready} of {number}"
-            rows.append([model, protocol, dataset, share, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
+    models = dict.fromkeys(configuration.model for configuration in wanted)
+    for model, protocol, dataset in filter(each.get, product(models, study.protocols, study.datasets)):
+        items, pixels = sizes[dataset]
+        speed = speed_of(model, image_size=pixels, task=target_task(dataset), protocol=protocol)
+        number = len(study.seeds) * each[model, protocol, dataset]
+        images = PROTOCOLS[protocol].num_steps(study.downstream) * items
+        ready = done[model, protocol, dataset]
+        hours = (number - ready) * images * speed / 3600
+        total += hours
+        share = f"{ready} of {number}"
+        rows.append([model, protocol, dataset, share, f"{images:,}", f"{1 / speed:.2f}", f"{hours:,.2f}"])
     headers = ["model", "protocol", "dataset", "trials done", "images per trial", "images/s", "hours"]
     print(tabulate(rows, headers=headers, disable_numparse=True))
     return total
 
 
-def run(session: Session) -> tuple[list[ScoringUnit], list[DownstreamUnit]]:
+def run(session: Session) -> tuple[list[ScoringUnit], list[EvaluationUnit]]:
     """Make what is missing, from pretraining to the last trial; return the study's units."""
     encoders = pretrain(session)
-    trials = downstream_units(session.study, configurations(session.study), encoders)
+    trials = evaluation_units(session.study, configurations(session.study), encoders)
     if not trials:
         session.finish(pretraining_units(session.study))
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
@@ -121,7 +122,7 @@ def run(session: Session) -> tuple[list[ScoringUnit], list[DownstreamUnit]]:
     return scorings, trials
 
 
-def finish(session: Session, scorings: list[ScoringUnit], trials: list[DownstreamUnit]) -> int:
+def finish(session: Session, scorings: list[ScoringUnit], trials: list[EvaluationUnit]) -> int:
     """Say where the runs are and what failed; return the exit code."""
     command, link = session.tracker.ui_hint()
     print(f"runs:   {command + ', then open ' if command else ''}{link}")

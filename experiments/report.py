@@ -70,7 +70,7 @@ def show_in_mlflow(records: Records, page: Path) -> None:
     try:
         uri = store_uri(given, folder)
         with Tracker(uri, artifact_root=folder / "mlartifacts", own=given is None) as tracker:
-            tracker.attach("downstream", files)
+            tracker.attach("evaluation", files)
     except InputError as error:
         print(f"not shown in MLflow: {error}", file=sys.stderr)
 

@@ -1,7 +1,7 @@
 """Search for training settings with Optuna.
 
 Question: which learning rate, weight decay and strength of augmentation are best, by a score without labels
-          (robustness), by the source accuracy, or by the downstream Dice?
+          (robustness), by the source accuracy, or by the downstream performance?
 Command:  python experiments/search.py --preset demo --trials 8
           python experiments/search.py --preset demo --what downstream --trials 8
           python experiments/search.py --preset demo --stop 'first-peak(patience=3)'
@@ -13,8 +13,8 @@ Result:   a table, the best settings first; in the ledger every epoch of the pre
 Searched are learning rate and weight decay within a factor of ten around the study's own, and the strength of
 augmentation from 0 to 1 times the study's. One thing is searched for: the first encoder under the first
 scheme, on all targets; or the first model on the first dataset in the first protocol, from the last
-checkpoint of its series, with the first seed. Dice is of the test split: a search spends it, so that
-settings found this way must be compared on other data.
+checkpoint of its series, with the first seed. The performance (such as Dice) is of the test split: a
+search spends it, so that settings found this way must be compared on other data.
 """
 
 import argparse
@@ -33,15 +33,16 @@ from raytransfer.cli.command import main
 from raytransfer.cli.options import filled, read_by, whole_number
 from raytransfer.cli.session import Session
 from raytransfer.errors import InputError
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.ray_tune.early_stopping import StoppingRuleScheduler
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha
 from raytransfer.ray_tune.search import check_optuna_storage, search
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
-    DownstreamUnit,
+    EvaluationUnit,
     PretrainingUnit,
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
 )
 from raytransfer.scheduling.registry import RULES, call_from_text
@@ -50,9 +51,9 @@ from raytransfer.statistics.signals import Signal, read_signal
 from raytransfer.storage.databases import sqlite_url
 from raytransfer.study import Study
 
-OBJECTIVES = ("robustness", "accuracy", "dice")
+OBJECTIVES = ("robustness", "accuracy", "performance")
 MOST_TRIALS = 100_000
-OF = {"pretraining": ("robustness", "accuracy"), "downstream": ("dice",)}
+OF = {"pretraining": ("robustness", "accuracy"), "downstream": ("performance",)}
 
 
 def _stop(text: str) -> partial[Any]:
@@ -69,7 +70,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--objective",
         choices=OBJECTIVES,
-        help="of a pretraining robustness (default) or accuracy on the source; of a downstream trial dice",
+        help="of a pretraining robustness (default) or accuracy on the source; of a downstream trial "
+        "performance",
     )
     add(
         "--trials",
@@ -115,6 +117,12 @@ def check(study: Study, storage: Storage, options: argparse.Namespace) -> None:
     if objective not in OF[options.what]:
         valid = ", ".join(OF[options.what])
         raise InputError(f"--objective {objective} is not of --what {options.what}: {valid}")
+    if options.what == "downstream":
+        protocol = study.protocols[0]
+        if "downstream" not in PROTOCOLS[protocol].settings(study.downstream):
+            raise InputError(
+                f"--what downstream varies a recipe of training, which protocol {protocol!r} has not"
+            )
     if options.stop.func is not asha:
         of_pretraining = options.what == "pretraining"
         epochs = pretraining_units(study)[0].recipe.epochs if of_pretraining else study.downstream.epochs
@@ -137,7 +145,7 @@ def _check_rule(rule: StoppingRule, objective: str, study: Study, epochs: int) -
         )
 
 
-def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
+def _base(session: Session) -> PretrainingUnit | EvaluationUnit:
     """Return what is varied, after making the checkpoint that a downstream trial needs."""
     if session.options.what == "pretraining":
         return pretraining_units(session.study)[0]
@@ -150,10 +158,17 @@ def _base(session: Session) -> PretrainingUnit | DownstreamUnit:
     )
     encoders = pretrain(replace(session, study=first))
     session.finish(pretraining_units(first))
-    trials = downstream_units(first, configurations(first), encoders)
+    trials = evaluation_units(first, configurations(first), encoders)
     if not trials:
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
     return trials[-1]
+
+
+def _metric(objective: str, base: PretrainingUnit | EvaluationUnit) -> str:
+    """Return what trials report the objective as."""
+    if isinstance(base, EvaluationUnit):
+        return f"test/{base.task.primary_metric.name}"
+    return {"robustness": "robustness", "accuracy": "val/top1"}[objective]
 
 
 def _scheduler(session: Session, objective: str, epochs: int) -> TrialScheduler:
@@ -161,7 +176,7 @@ def _scheduler(session: Session, objective: str, epochs: int) -> TrialScheduler:
     return stop(epochs, EPOCHS) if stop.func is asha else StoppingRuleScheduler(stop, metric=objective)
 
 
-def _reported(name: str, unit: PretrainingUnit | DownstreamUnit) -> str:
+def _reported(name: str, unit: PretrainingUnit | EvaluationUnit) -> str:
     """Return what an objective is called in a unit's reports."""
     if isinstance(unit, PretrainingUnit):
         return unit.primary_metric if name == "accuracy" else name
@@ -173,15 +188,15 @@ def experiment(session: Session) -> int:
     options = session.options
     name = options.objective or OF[options.what][0]
     base = _base(session)
-    objective = _reported(name, base)
-    epochs = base.recipe.epochs if isinstance(base, PretrainingUnit) else base.study.downstream.epochs
+    metric = _metric(name, base)
+    epochs = base.recipe.epochs if isinstance(base, PretrainingUnit) else base.num_steps
     found = search(
         base,
         session.storage,
         session.tracker,
-        objective=objective,
+        objective=metric,
         trials=options.trials,
-        scheduler=_scheduler(session, objective, epochs),
+        scheduler=_scheduler(session, metric, epochs),
         optuna_storage=_optuna_storage(session.storage, options),
     )
     rows = [

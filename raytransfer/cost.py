@@ -1,21 +1,21 @@
 """What a training costs, measured here and extrapolated: nothing is assumed about the machine."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from raytransfer.data.arrays import SegmentationData, Split
 from raytransfer.data.sources.images import ArrayImages, ClassificationData
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.evaluation.settings import DownstreamSettings
-from raytransfer.evaluation.training import DownstreamTraining
-from raytransfer.models.registry import create_encoder, encoder_of
+from raytransfer.evaluation.tasks.registry import TASKS
+from raytransfer.models.registry import create_encoder, encoder_named_by
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.runtime.seeding import seeded
 
-NUM_CLASSES = 4
 CPU_PIXELS = 2 * 224 * 224
 """Pixels per step that are timed without a GPU; a whole batch would take minutes."""
 
@@ -27,42 +27,33 @@ def _images_per_step(batch_size: int, image_size: int, device: str) -> int:
     return size - size % 2 if size > 1 else size
 
 
-def _seconds_of_a_step(training: DownstreamTraining | Pretraining) -> float:
+def _seconds_of_a_step(train_epoch: Callable[[], object]) -> float:
     """Time an epoch that is one batch, after another in which buffers and kernels are set up."""
-    training.train_epoch()
+    train_epoch()
     began = time.perf_counter()
-    training.train_epoch()
+    train_epoch()
     return time.perf_counter() - began
 
 
-def seconds_per_image(model: str, config: DownstreamSettings, *, image_size: int, frozen: bool) -> float:
-    """Time an optimiser step on random images and return seconds per training image.
+def seconds_per_image(
+    model: str, config: DownstreamSettings, *, image_size: int, task: str, protocol: str
+) -> float:
+    """Time what a step of an evaluation does, on random images, and return seconds per training image.
 
     Args:
-        model: Name for `create_segmentation_model`.
-        config: The recipe; its batch size counts on a GPU.
+        model: Name of a model of the task.
+        config: The recipe of downstream training; its batch size counts on a GPU.
         image_size: Side of the images, pixels.
-        frozen: Whether only the decoder is trained.
+        task: Kind of target task.
+        protocol: Evaluation protocol.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     size = _images_per_step(config.batch_size, image_size, device)
-    rng = np.random.default_rng(0)
-    shape = (size, image_size, image_size)
-    split = Split(
-        images=rng.uniform(size=(*shape, 1)).astype(np.float32),
-        masks=rng.integers(0, NUM_CLASSES, shape).astype(np.uint8),
-    )
-    data = SegmentationData(
-        name="random",
-        class_names=tuple(map(str, range(NUM_CLASSES))),
-        train=split,
-        test=split,
-        image_size=image_size,
-    )
+    data = TASKS[task].random_data(size, image_size)
     with seeded(0):
-        encoder = create_encoder(encoder_of(model))
-    training = DownstreamTraining(model, encoder, config, data, frozen=frozen, seed=0, device=device)
-    return _seconds_of_a_step(training) / size
+        encoder = create_encoder(encoder_named_by(model))
+    one_pass = PROTOCOLS[protocol].one_pass(model, encoder, config, data, device=device)
+    return _seconds_of_a_step(one_pass) / size
 
 
 def pretraining_seconds_per_image(
@@ -98,4 +89,4 @@ def pretraining_seconds_per_image(
         config, epochs=2, series=(2,), warmup_epochs=0, batch_size=size, num_workers=1, min_workers=0
     )
     training = Pretraining(encoder, scheme, recipe, data, device=device)
-    return _seconds_of_a_step(training) / size
+    return _seconds_of_a_step(training.train_epoch) / size

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 from pydantic import PlainValidator, model_validator
 
 from raytransfer.data.settings import SourceSettings, TargetSettings
-from raytransfer.errors import unknown_name
-from raytransfer.evaluation.settings import PROTOCOLS, DownstreamSettings
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
+from raytransfer.evaluation.settings import DEFAULT_PROTOCOLS, DownstreamSettings
 from raytransfer.options import StrategyOptions, as_options
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import (
@@ -91,11 +91,16 @@ class Study:
     """A whole study: every model x dataset x checkpoint x protocol x seed."""
 
     models: Names = setting(
-        ("unet-micro", "resnet-unet-micro", "swin-unet-micro"), "segmentation models; each names its encoder"
+        ("unet-micro", "resnet-unet-micro", "swin-unet-micro"),
+        "segmentation models, each of which names its encoder, or for classification encoders",
     )
     datasets: Names = setting(("mni152",), "target datasets")
     schemes: Names = setting(("simple",), "pretraining schemes")
-    protocols: Names = setting(PROTOCOLS, "fine_tuning (all weights train) and frozen (encoder frozen)")
+    protocols: Names = setting(
+        DEFAULT_PROTOCOLS,
+        "evaluation protocols: fine_tuning (all weights train), frozen (encoder frozen), linear_probe "
+        "(logistic regression on pooled features; classification)",
+    )
     seeds: Seeds = setting((0, 1), "seeds of the downstream trainings")
     source: SourceSettings = setting(SourceSettings, "source data")
     target: TargetSettings = setting(TargetSettings, "target data")
@@ -115,8 +120,7 @@ class Study:
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         for protocol in self.protocols:
-            if protocol not in PROTOCOLS:
-                raise unknown_name("protocol", protocol, PROTOCOLS)
+            PROTOCOLS.check(protocol)
         if self.resources.gpu_pretraining and self.pretraining.num_workers > 1:
             require(
                 self.resources.gpus_per_worker >= 1,

@@ -144,7 +144,7 @@ def test_the_options_of_a_checkpoint_do_not_make_timm_read_files(argument: str) 
 def test_hostile_keys_and_datasets_are_refused(name: str, tmp_path: Path) -> None:
     for key in (name, f"trial/{name}"):
         with pytest.raises(InputError):
-            Ledger(tmp_path).path("downstream", key)
+            Ledger(tmp_path).path("evaluation", key)
     with pytest.raises(InputError):
         load_target(name, TargetSettings(data_root=str(tmp_path)))
 

@@ -156,7 +156,7 @@ def test_a_series_of_other_settings_is_not_mixed_in(run: Callable[..., str], tmp
 
 
 def test_a_damaged_ledger_file_is_named(run: Callable[..., str], tmp_path: Path) -> None:
-    file = tmp_path / "storage/results/downstream/trial-1.parquet"
+    file = tmp_path / "storage/results/evaluation/trial-1.parquet"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"")
     message = run()
@@ -166,17 +166,17 @@ def test_a_damaged_ledger_file_is_named(run: Callable[..., str], tmp_path: Path)
 
 
 def test_a_broken_mark_of_failed_work_is_named(run: Callable[..., str], tmp_path: Path) -> None:
-    mark = tmp_path / "storage/failed/downstream/trial-1.json"
+    mark = tmp_path / "storage/failed/evaluation/trial-1.json"
     mark.parent.mkdir(parents=True)
     mark.write_text("{")
     assert f"a mark of failed work is broken: {mark} cannot be read" in run()
 
 
 def test_a_storage_path_within_a_study_is_named(run: Callable[..., str], tmp_path: Path) -> None:
-    result = tmp_path / "storage/results/downstream/trial-1.parquet"
+    result = tmp_path / "storage/results/evaluation/trial-1.parquet"
     result.parent.mkdir(parents=True)
     result.write_bytes(b"")
-    for inside in ("results", "results/downstream", "mlartifacts/new/one"):
+    for inside in ("results", "results/evaluation", "mlartifacts/new/one"):
         message = run(storage=tmp_path / "storage" / inside)
         assert f"is a folder of the study {tmp_path / 'storage'}: give that" in message
     assert not (tmp_path / "storage/mlartifacts").exists()

@@ -28,15 +28,15 @@ from mlflow import MlflowClient
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
-    DownstreamUnit,
+    EvaluationUnit,
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
 )
 from raytransfer.runtime.environment import prepare_process, spare_libraries_collection
 from raytransfer.study import Study
 from raytransfer.terminal import terminal
-from raytransfer.tracking.records import downstream_record
+from raytransfer.tracking.records import evaluation_record
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
 
@@ -45,12 +45,12 @@ TRIALS, REPORTS_PER_SECOND = 8, 100
 NAMES = ("train/loss", *(f"test/{metric}" for metric in METRICS))
 
 
-def units() -> Iterator[DownstreamUnit]:
+def units() -> Iterator[EvaluationUnit]:
     """Yield trials of the demo with many seeds."""
     study = Study(seeds=tuple(range(1 + RUNS // 36)))
     series = {(p.encoder, p.scheme): p.recipe.series for p in pretraining_units(study)}
     encoders = {which: dict.fromkeys(epochs, "0" * 64) for which, epochs in series.items()}
-    yield from downstream_units(study, configurations(study), encoders)
+    yield from evaluation_units(study, configurations(study), encoders)
 
 
 def history(seed: int) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def history(seed: int) -> list[dict[str, Any]]:
 def records(storage: Storage) -> Iterator[RunRecord]:
     """Yield the records of the study, spread over the datasets."""
     for number, unit in enumerate(islice(units(), RUNS)):
-        record = downstream_record(unit, storage, history(number))
+        record = evaluation_record(unit, storage, history(number))
         yield replace(record, params={**record.params, "dataset": DATASETS[number % len(DATASETS)]})
 
 
@@ -102,13 +102,13 @@ def write_runs(folder: Path) -> tuple[float, float]:
 def search(folder: Path) -> float:
     """Search for the best Dice per dataset and protocol; return the seconds."""
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    experiment = client.get_experiment_by_name("raytransfer-downstream").experiment_id
+    experiment = client.get_experiment_by_name("raytransfer-evaluation").experiment_id
     started = time.perf_counter()
     found = {
         (dataset, protocol): client.search_runs(
             [experiment],
             f"params.dataset = '{dataset}' AND params.protocol = '{protocol}'",
-            order_by=["metrics.`summary/final_dice` DESC"],
+            order_by=["metrics.`summary/final_performance` DESC"],
             max_results=1,
         )[0].data.metrics["test/dice"]
         for dataset, protocol in product(DATASETS, ("fine_tuning", "frozen"))
@@ -128,7 +128,7 @@ def report_epochs(folder: Path) -> float:
             for unit, epochs in trials:
                 time.sleep(1 / REPORTS_PER_SECOND)
                 started = time.perf_counter()
-                track.publish(downstream_record(unit, storage, epochs[:epoch]), finished=epoch == EPOCHS)
+                track.publish(evaluation_record(unit, storage, epochs[:epoch]), finished=epoch == EPOCHS)
                 spent += time.perf_counter() - started
     return 1000 * spent / (EPOCHS * TRIALS)
 

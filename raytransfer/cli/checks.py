@@ -9,7 +9,7 @@ from raytransfer.data.registry import source_problem
 from raytransfer.data.settings import SourceSettings
 from raytransfer.data.sources.photographs import PHOTOGRAPHS
 from raytransfer.errors import InputError
-from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.models.registry import encoder_named_by, num_levels
 from raytransfer.pretraining.schemes import check_batches, check_packages
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.statistics.signals import Signal
@@ -70,7 +70,7 @@ def check_signal(signal: Signal, study: Study) -> None:
             f"nothing is scored by {signal}: the margin must be one of "
             f"robustness.margins={list(study.robustness.margins)}"
         )
-    for encoder in dict.fromkeys(map(encoder_of, study.models)):
+    for encoder in dict.fromkeys(map(encoder_named_by, study.models)):
         levels = num_levels(encoder)
         if not 1 <= abs(signal.level) <= levels:
             raise InputError(f"{encoder} is not scored by {signal}: it has levels 1 to {levels}")

@@ -19,7 +19,7 @@ from raytransfer.results.schemas import SCHEMAS
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     configurations,
-    downstream_units,
+    evaluation_units,
     expected_series,
     pretraining_units,
     scoring_units,
@@ -107,7 +107,7 @@ def of_study(arguments: argparse.Namespace, study: Study) -> Records:
     storage.ledger.check()
     units = pretraining_units(study)
     encoders = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
-    trials = downstream_units(study, configurations(study), encoders)
+    trials = evaluation_units(study, configurations(study), encoders)
     tables = recorded(storage.ledger, scoring_units(study, encoders), trials)
     left_out = incomplete(*tables)
     for line in left_out:

@@ -14,7 +14,7 @@ from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.ray_train.pretraining import is_imported, series_problem
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
-    DownstreamUnit,
+    EvaluationUnit,
     PretrainingUnit,
     ScoringUnit,
     pretraining_units,
@@ -23,7 +23,7 @@ from raytransfer.runtime.environment import spare_libraries_collection
 from raytransfer.study import Study
 from raytransfer.tracking.tracker import Tracker, store_uri
 
-Unit = PretrainingUnit | ScoringUnit | DownstreamUnit
+Unit = PretrainingUnit | ScoringUnit | EvaluationUnit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Session:
         if series:
             done = sum(series_problem(unit, storage) is None for unit in series)
             said.append(f"{done} of {len(series)} pretrainings")
-        for kind, name in (("robustness", "scorings"), ("downstream", "trials")):
+        for kind, name in (("robustness", "scorings"), ("evaluation", "trials")):
             keys = [unit.key for unit in units if unit.kind == kind]
             if keys:
                 said.append(f"{len(storage.ledger.finished(kind, keys))} of {len(keys)} {name}")
@@ -76,7 +76,7 @@ class Session:
             of: f"{of.reason} ({failures.details(of.kind, of.key)})" for of in failed if of in failures.new
         }
         for of, line in lines.items():
-            if of.kind == "downstream":
+            if of.kind == "evaluation":
                 print(f"failed: {of.name}: {line}", file=sys.stderr)
         before = [of for of in failed if of not in lines]
         if before:

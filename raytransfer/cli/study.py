@@ -10,9 +10,10 @@ from pathlib import Path
 from raytransfer.cli.options import DEFAULT_PRESET, Presets
 from raytransfer.data.registry import check_data, resolve_data, target_problem
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.models.registry import encoder_named_by, num_levels
 from raytransfer.pretraining.schemes import SCHEMES
 from raytransfer.results.study_file import read_study, write_study
+from raytransfer.results.units import check_evaluations
 from raytransfer.settings import with_overrides
 from raytransfer.storage.files import StoragePath, resolve_path
 from raytransfer.study import Study
@@ -28,10 +29,11 @@ def _check_names(study: Study) -> None:
         if name not in known:
             raise unknown_name(kind, name, known)
     for model in study.models:
-        count = num_levels(encoder_of(model))
+        count = num_levels(encoder_named_by(model))
         if not 1 <= study.robustness.level_number(count) <= count:
             level = study.robustness.level
             raise InputError(f"robustness.level={level} does not exist: {model} has levels 1 to {count}")
+    check_evaluations(study)
 
 
 def preset_study(arguments: argparse.Namespace, presets: Presets) -> Study:

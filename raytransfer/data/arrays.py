@@ -1,6 +1,7 @@
 """Datasets held as arrays, the form in which Ray's object store shares them between processes."""
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,13 @@ class Split:
     windows: NDArray[np.int64] | None = None
     window_size: int | None = None
 
+    @property
+    def item_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an item's image."""
+        height, width, channels = self.images.shape[1:]
+        side = self.window_size
+        return (height, width, channels) if side is None else (side, side, channels)
+
     def __len__(self) -> int:
         return len(self.images) if self.windows is None else len(self.windows)
 
@@ -33,9 +41,39 @@ class Split:
             which, top, left = self.windows[index]
             part = (slice(top, top + self.window_size), slice(left, left + self.window_size))
             image, mask = self.images[which][part], self.masks[which][part]
-        if image.dtype == np.uint8:
-            return image.astype(np.float32) / 255, mask
-        return image.astype(np.float32, copy=False), mask
+        return _as_float(image), mask
+
+
+def _as_float(image: NDArray[Any]) -> NDArray[np.float32]:
+    if image.dtype == np.uint8:
+        return image.astype(np.float32) / np.float32(255)
+    return image.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """Images of one size with one label each.
+
+    Attributes:
+        images: (N, H, W, C) with C = 1 (grey) or 3; uint8 in [0, 255] or float32 in [0, 1].
+        labels: int64 (N,), from 0.
+    """
+
+    images: NDArray[np.uint8] | NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    @property
+    def item_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], np.int64]:
+        """Return an image, float32 (H, W, C) in [0, 1], and its label."""
+        return _as_float(self.images[index]), self.labels[index]
 
 
 @dataclass(frozen=True)
@@ -47,7 +85,7 @@ class Images:
         size: Side of the squares, pixels.
     """
 
-    split: Split
+    split: Split | LabelledImages
     size: int
 
     def __len__(self) -> int:
@@ -62,9 +100,10 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationData:
-    """A target dataset, split for training and testing.
+    """A target dataset of segmentation, split for training and testing.
 
     Attributes:
+        task: The kind of target task, a name in `TASKS`.
         name: Dataset name.
         class_names: One name per label; label 0 is the background.
         train: Training items, of `image_size` or larger: a larger one gives a random square of it.
@@ -73,6 +112,7 @@ class SegmentationData:
         color_jitter: Whether training images are jittered in colour.
     """
 
+    task: ClassVar[str] = "segmentation"
     name: str
     class_names: tuple[str, ...]
     train: Split
@@ -84,3 +124,35 @@ class SegmentationData:
     def train_images(self) -> Images:
         """The training images as models see them, without labels: what checkpoints are scored on."""
         return Images(self.train, self.image_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationTarget:
+    """A target dataset of classification, split for training and testing.
+
+    Attributes:
+        task: The kind of target task, a name in `TASKS`.
+        name: Dataset name.
+        class_names: One name per label.
+        train: Training images, of `image_size` or larger: a larger one gives a random square of it.
+        test: Test images of `image_size`.
+        image_size: Side of the squares that models see, pixels.
+        color_jitter: Whether training images are jittered in colour.
+    """
+
+    task: ClassVar[str] = "classification"
+    name: str
+    class_names: tuple[str, ...]
+    train: LabelledImages
+    test: LabelledImages
+    image_size: int
+    color_jitter: bool = False
+
+    @property
+    def train_images(self) -> Images:
+        """The training images as models see them, without labels: what checkpoints are scored on."""
+        return Images(self.train, self.image_size)
+
+
+TargetData = SegmentationData | ClassificationTarget
+"""A target dataset of any task; what it is for stands in its `task`."""

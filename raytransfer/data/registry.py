@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.arrays import TargetData
 from raytransfer.data.settings import SourceSettings, TargetSettings
 from raytransfer.data.sources.imagenet import imagenet_classes, imagenet_fingerprint, load_imagenet
 from raytransfer.data.sources.images import ClassificationData
@@ -15,23 +15,28 @@ from raytransfer.data.sources.photographs import load_photographs
 from raytransfer.data.targets import acdc, covid_qu_ex, idrid
 from raytransfer.data.targets.cases import PrepareSettings
 from raytransfer.data.targets.mni152 import load_mni152
+from raytransfer.data.targets.mni152_planes import load_planes
 from raytransfer.data.targets.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
 from raytransfer.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Embedded:
-    """A dataset inside packages of the extra `demo`."""
+    """A dataset inside packages of the extra `demo`; `task` is what a target is for."""
 
     load: Callable[[Any], Any]
     packages: tuple[str, ...]
+    task: str = "segmentation"
 
 
 SOURCES: dict[str, _Embedded | None] = {
     "photographs": _Embedded(load=load_photographs, packages=("skimage", "sklearn")),
     "imagenet": None,
 }
-EMBEDDED_TARGETS = {"mni152": _Embedded(load=load_mni152, packages=("nilearn",))}
+EMBEDDED_TARGETS = {
+    "mni152": _Embedded(load=load_mni152, packages=("nilearn",)),
+    "mni152-planes": _Embedded(load=load_planes, packages=("nilearn",), task="classification"),
+}
 OFFICIAL_TARGETS = {"acdc": acdc.OFFICIAL, "covid-qu-ex": covid_qu_ex.OFFICIAL, "idrid": idrid.OFFICIAL}
 """Prepared targets whose owners say how large they are."""
 TARGETS = (*EMBEDDED_TARGETS, *OFFICIAL_TARGETS)
@@ -113,7 +118,12 @@ def load_source(config: SourceSettings) -> ClassificationData:
     return loaded
 
 
-def load_target(name: str, config: TargetSettings) -> SegmentationData:
+def target_task(name: str) -> str:
+    """Return the kind of target task that a target dataset is for; prepared datasets are of segmentation."""
+    return EMBEDDED_TARGETS[name].task if name in EMBEDDED_TARGETS else "segmentation"
+
+
+def load_target(name: str, config: TargetSettings) -> TargetData:
     """Load a target dataset.
 
     Raises:
@@ -121,7 +131,7 @@ def load_target(name: str, config: TargetSettings) -> SegmentationData:
     """
     _check_target(name, config)
     if name in EMBEDDED_TARGETS:
-        loaded: SegmentationData = EMBEDDED_TARGETS[name].load(config)
+        loaded: TargetData = EMBEDDED_TARGETS[name].load(config)
         return loaded
     if (problem := target_problem(name, config)) is not None:
         raise InputError(problem)

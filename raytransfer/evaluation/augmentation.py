@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.arrays import TargetData
 from raytransfer.errors import InputError
 from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.runtime.environment import without_update_check
@@ -58,9 +58,10 @@ class RandomRotatedSquare(A.DualTransform):
         return self._warp(mask, to_item, cv2.INTER_NEAREST)
 
 
-def downstream_augmentation(config: DownstreamSettings, data: SegmentationData, *, seed: int) -> A.Compose:
-    """Return the augmentation of downstream training, for an item of `data.train`: an image and its mask.
+def downstream_augmentation(config: DownstreamSettings, data: TargetData, *, seed: int) -> A.Compose:
+    """Return the augmentation of downstream training, for an item of `data.train`.
 
+    An item is an image and its mask, or an image alone.
     Where items are of `data.image_size`: a rotation by a uniform angle (image bilinear, mask nearest, zeros
     outside). Where they are larger: a random square of that size at a uniform angle, inside the item. Then a
     vertical flip, and, with `data.color_jitter`, brightness 0.1, contrast 0.05, saturation 0.1 and hue 0.05,
@@ -77,9 +78,7 @@ def downstream_augmentation(config: DownstreamSettings, data: SegmentationData, 
     Raises:
         InputError: Items are too small for the square at any angle, or colour jitter for grey images.
     """
-    rows, columns, channels = data.train.images.shape[1:]
-    if data.train.window_size is not None:
-        rows = columns = data.train.window_size
+    rows, columns, channels = data.train.item_shape
     size, steps = data.image_size, []
     if (rows, columns) == (size, size):
         steps.append(

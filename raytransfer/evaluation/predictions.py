@@ -10,6 +10,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+_GRID_COLUMNS = 4
 _COLORS = ("#00000000", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00", "#0072b2")
 
 
@@ -65,4 +66,41 @@ def draw_predictions(
         f"{n}: {c}" for n, c in zip(class_names[1:], ("orange", "blue", "green"), strict=False)
     )
     figure.suptitle(f"{title}\n{legend}", fontsize=9)
+    figure.savefig(file, format="png", dpi=80)
+
+
+def draw_classified(
+    file: str | os.PathLike[str] | IO[bytes],
+    images: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    *,
+    class_names: Sequence[str],
+    title: str,
+) -> None:
+    """Write a PNG with a grid of images, above each its predicted class, in red where it is another one.
+
+    Args:
+        file: Where to write.
+        images: Images (N, H, W, C) in [0, 1], C = 1 or 3.
+        labels: True labels (N,).
+        probabilities: Of each class (N, classes).
+        class_names: One name per label.
+        title: Stands above all.
+    """
+    across = min(len(images), _GRID_COLUMNS)
+    down = -(-len(images) // across)
+    figure = Figure(figsize=(max(2.0 * across, 4.5), 2.4 * down + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = list(figure.subplots(down, across, squeeze=False).flat)
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, image, label, each in zip(panels, images, labels, probabilities, strict=False):
+        predicted = int(each.argmax())
+        text, color = f"{class_names[predicted]} {each[predicted]:.2f}", "black"
+        if predicted != label:
+            text, color = f"{text}\nis {class_names[label]}", "#d55e00"
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1)
+        axes.set_title(text, fontsize=8, color=color)
+    figure.suptitle(title, fontsize=9)
     figure.savefig(file, format="png", dpi=80)

@@ -2,7 +2,7 @@
 
 from raytransfer.settings import MOST_EPOCHS, MOST_IMAGES, setting, settings
 
-PROTOCOLS = ("fine_tuning", "frozen")
+DEFAULT_PROTOCOLS = ("fine_tuning", "frozen")
 
 
 @settings("downstream")

@@ -8,19 +8,9 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
 
-METRICS: tuple[str, ...] = (
-    "dice",
-    "jaccard",
-    "mcc",
-    "balanced_accuracy",
-    "sensitivity",
-    "specificity",
-    "precision",
-    "accuracy",
-    "auroc",
-    "average_precision",
-    "hd95",
-)
+from raytransfer.metrics.names import SEGMENTATION_METRICS
+
+METRICS = SEGMENTATION_METRICS
 """The keys of `SegmentationMetrics.compute`, in their order."""
 
 # A probability p falls into bin floor(_PER_UNIT p + _PER_LOGIT log(p / (1 - p))) - _FIRST.

@@ -102,7 +102,6 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
 
 
 @cache
-@cache
 def num_levels(encoder: str) -> int:
     """Return how many levels an encoder has, without the cost of its weights.
 
@@ -125,6 +124,20 @@ def encoder_of(model: str) -> str:
     if model not in SEGMENTATION_MODELS:
         raise unknown_name("model", model, [*SEGMENTATION_MODELS, "smp/<arch>"])
     return SEGMENTATION_MODELS[model].encoder
+
+
+def encoder_named_by(model: str) -> str:
+    """Return the encoder that a study's model name means: itself, or that of a segmentation model.
+
+    Raises:
+        InputError: There is neither such a segmentation model nor such an encoder.
+    """
+    if model in ENCODERS or model.startswith("timm/"):
+        return model
+    if model not in SEGMENTATION_MODELS and not model.startswith("smp/"):
+        known = [*SEGMENTATION_MODELS, "smp/<arch>", *ENCODERS, "timm/<name>"]
+        raise unknown_name("model", model, dict.fromkeys(known))
+    return encoder_of(model)
 
 
 def create_segmentation_model(

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from raytransfer.errors import InputError
 from raytransfer.models.encoder import Encoder
+from raytransfer.models.target_model import TargetModel
 
 
 def class_head(channels: int, num_classes: int) -> nn.Conv2d:
@@ -15,7 +16,7 @@ def class_head(channels: int, num_classes: int) -> nn.Conv2d:
     return head
 
 
-class SegmentationModel(nn.Module):
+class SegmentationModel(TargetModel):
     """An encoder, a decoder and a head.
 
     Args:
@@ -23,8 +24,6 @@ class SegmentationModel(nn.Module):
         decoder: Turns the levels into one feature map at full resolution.
         head: Turns that feature map into logits, one channel per class, the background included.
     """
-
-    encoder: Encoder
 
     def __init__(self, encoder: Encoder, decoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -35,10 +34,6 @@ class SegmentationModel(nn.Module):
     def decode(self, levels: list[Tensor]) -> Tensor:
         """Return logits (N, num_classes, H, W) from the encoder's levels of images (N, in_chans, H, W)."""
         return self.head(self.decoder(levels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return logits (N, num_classes, H, W) for images (N, in_chans, H, W) in [0, 1]."""
-        return self.decode(self.encoder.forward_levels(x))
 
 
 def from_full_resolution(levels: list[Tensor], stride: int) -> list[Tensor]:

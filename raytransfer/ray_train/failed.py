@@ -24,7 +24,7 @@ from ray.train.v2._internal.exceptions import RayTrainError
 from raytransfer.errors import WorkFailedError, reason
 from raytransfer.models.checkpoints import CorruptCheckpointError, ReplacedCheckpointError
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
+from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
 from raytransfer.runtime.devices import is_gpu_failure
 from raytransfer.storage.files import is_storage_error
 
@@ -223,7 +223,7 @@ def failed_training(found: ray.train.Result | BaseException) -> Failed | None:
 
 
 def record_failure(
-    storage: Storage, unit: PretrainingUnit | ScoringUnit | DownstreamUnit, failed: Failed
+    storage: Storage, unit: PretrainingUnit | ScoringUnit | EvaluationUnit, failed: Failed
 ) -> None:
     """Keep under the storage how a unit failed, with a mark where it would fail again."""
     storage.failures.record(

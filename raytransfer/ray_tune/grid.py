@@ -1,6 +1,6 @@
-"""The downstream grid: Tune schedules the trials that the ledger lacks."""
+"""The grid of evaluations: Tune schedules the trials that the ledger lacks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,22 +14,29 @@ from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, record_f
 from raytransfer.ray_tune.failed_trials import StopAfterFailures
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, was_interrupted
-from raytransfer.ray_tune.trial import DownstreamTrial
+from raytransfer.ray_tune.trial import EvaluationTrial
 from raytransfer.results.best_seed import all_seeds_finished, best_seed
+from raytransfer.results.evaluations import read_history
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import DownstreamUnit
+from raytransfer.results.units import EvaluationUnit
 from raytransfer.terminal import SOON, progress
-from raytransfer.tracking.records import downstream_record
+from raytransfer.tracking.records import evaluation_record
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
 
 
-def _best(trials: Sequence[Trial]) -> str:
-    dices = [t.last_result["test/dice"] for t in trials if "test/dice" in t.last_result]
-    return f"best Dice {max(dices):.3f}" if dices else ""
+def _best(trials: Sequence[Trial], units: Mapping[str, EvaluationUnit]) -> str:
+    """Return the best performance so far of every primary metric there is."""
+    best: dict[str, float] = {}
+    for trial in trials:
+        metric = units[trial.config["trial"]["key"]].task.primary_metric
+        value = trial.last_result.get(f"test/{metric.name}")
+        if value is not None:
+            best[metric.label] = max(value, best.get(metric.label, value))
+    return ", ".join(f"best {label} {value:.3f}" for label, value in best.items())
 
 
-def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
+def train_grid(units: list[EvaluationUnit], storage: Storage, tracker: Tracker) -> None:
     """Run the trials the ledger lacks, as many at a time as the cluster has room for, and publish all.
 
     Trials that fail are in `storage.failures` afterwards; the others go on, as long as `FailureWatch` lets
@@ -45,50 +52,51 @@ def train_grid(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) 
             have come to their end.
         KeyboardInterrupt: Ctrl-C; trials that were finished are kept.
     """
-    chosen = storage.pending("downstream", [unit.key for unit in units])
+    chosen = storage.pending("evaluation", [unit.key for unit in units])
     pending = {unit.key: unit for unit in units if unit.key in chosen}
     if pending:
         _tune(pending, storage, tracker)
     _publish_missing(units, storage, tracker)
 
 
-def _publish_missing(units: list[DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
+def _publish_missing(units: list[EvaluationUnit], storage: Storage, tracker: Tracker) -> None:
     """Publish what the ledger has and MLflow has not."""
     for unit in progress(units, len(units), title="runs in MLflow", unit="run", delay=SOON):
-        if not tracker.is_finished("downstream", unit.key):
-            for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
-                tracker.publish(downstream_record(unit, storage, row["history"]), wait=True)
+        if not tracker.is_finished("evaluation", unit.key):
+            history = read_history(storage.ledger, unit.key)
+            if history is not None:
+                tracker.publish(evaluation_record(unit, storage, history), wait=True)
     each = {unit.configuration: unit for unit in units}.values()
     for unit in progress(each, len(each), title="models in MLflow", unit="model", delay=SOON):
-        if not any(tracker.has_model("downstream", trial.key) for trial in unit.seeds):
+        if not any(tracker.has_model("evaluation", trial.key) for trial in unit.seeds):
             _publish_best(unit, storage, tracker, wait=True)
 
 
-def _publish_best(unit: DownstreamUnit, storage: Storage, tracker: Tracker, *, wait: bool = False) -> None:
+def _publish_best(unit: EvaluationUnit, storage: Storage, tracker: Tracker, *, wait: bool = False) -> None:
     """Publish the model of the best trial of a unit's configuration, once all its seeds are finished."""
     if not all_seeds_finished(unit, storage):
         return
     best = best_seed(unit, storage)
     if best is not None and storage.trained(best.key).exists():
-        (row,) = storage.ledger.read("downstream", [best.key]).to_pylist()
-        record = downstream_record(best, storage, row["history"])
+        history = read_history(storage.ledger, best.key)
+        record = evaluation_record(best, storage, history or [])
         tracker.publish(replace(record, model=storage.trained(best.key)), wait=wait)
 
 
-def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker) -> None:
+def _tune(pending: dict[str, EvaluationUnit], storage: Storage, tracker: Tracker) -> None:
     study = next(iter(pending.values())).study
     datasets = dict.fromkeys(unit.configuration.dataset for unit in pending.values())
     data = {name: ray.put(load_target(name, study.target)) for name in datasets}
-    trainable = tune.with_parameters(DownstreamTrial, units=pending, data=data, root=storage.root)
+    trainable = tune.with_parameters(EvaluationTrial, units=pending, data=data, root=storage.root)
     trials = [{"number": number, "key": key} for number, key in enumerate(pending, 1)]
 
     def record(config: dict[str, Any], history: Sequence[dict[str, Any]]) -> RunRecord:
-        return downstream_record(pending[config["trial"]["key"]], storage, history)
+        return evaluation_record(pending[config["trial"]["key"]], storage, history)
 
     def end(config: dict[str, Any], record: RunRecord) -> None:
-        if not storage.ledger.has("downstream", record.key):  # it was stopped with all others
+        if not storage.ledger.has("evaluation", record.key):  # it was stopped with all others
             return
-        storage.failures.forget("downstream", record.key)
+        storage.failures.forget("evaluation", record.key)
         tracker.publish(record)
         _publish_best(pending[config["trial"]["key"]], storage, tracker)
 
@@ -106,15 +114,15 @@ def _tune(pending: dict[str, DownstreamUnit], storage: Storage, tracker: Tracker
         ),
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("grid-%Y%m%d-%H%M%S"),
-            storage_path=str(storage.ray / "downstream"),
+            storage_path=str(storage.ray / "evaluation"),
             stop=StopAfterFailures(watch, finish=True),
             callbacks=[TrackTrials(record, tracker, end=end, fail=fail)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(
                 len(pending),
                 title="downstream grid",
-                epochs=lambda trial: study.downstream.epochs,
-                describe=_best,
+                epochs=lambda trial: pending[trial.config["trial"]["key"]].num_steps,
+                describe=lambda trials: _best(trials, pending),
             ),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             verbose=1,

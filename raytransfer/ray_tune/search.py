@@ -35,22 +35,23 @@ from raytransfer.ray_tune.live_pretraining import recorded_reports, targets_in_s
 from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.ray_tune.trial import TrialRun
+from raytransfer.results.evaluations import read_history
 from raytransfer.results.live import METRIC
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import DownstreamUnit, PretrainingUnit
+from raytransfer.results.units import EvaluationUnit, PretrainingUnit
 from raytransfer.runtime.devices import usable_device
 from raytransfer.settings import digest
 from raytransfer.statistics.signals import Signal
 from raytransfer.storage.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
 from raytransfer.storage.files import StoragePath, atomic_write, delete, is_corruption
-from raytransfer.tracking.records import downstream_record
+from raytransfer.tracking.records import evaluation_record
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
 
 INTERRUPTED = "interrupted"
 
 _log = logging.getLogger(__name__)
-Unit = PretrainingUnit | DownstreamUnit
+Unit = PretrainingUnit | EvaluationUnit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +154,13 @@ def _run(config: dict[str, float], job: Mapping[str, Any]) -> None:
         targets = {name: ray.get(images) for name, images in job["targets"].items()}
         _pretrain(unit, _namespaced(storage, unit), ray.get(job["data"]), targets)
         return
-    for row in storage.ledger.read("downstream", [unit.key]).to_pylist():
-        for epoch in row["history"]:
+    history = read_history(storage.ledger, unit.key)
+    if history is not None:
+        for epoch in history:
             tune.report(epoch)
         return
     trial = TrialRun(unit, ray.get(job["data"]), storage)
-    for _ in range(unit.study.downstream.epochs):
+    for _ in range(unit.num_steps):
         tune.report(trial.step())
 
 
@@ -292,8 +294,8 @@ def _found(base: Unit, storage: Storage, trial: optuna.trial.FrozenTrial) -> Fou
     if isinstance(unit, PretrainingUnit):
         epochs = storage.ledger.read("pretraining", unit.epoch_keys()).num_rows
     else:
-        done = storage.ledger.has("downstream", unit.key)
-        epochs = unit.study.downstream.epochs if done else max(trial.intermediate_values, default=0) + 1
+        done = storage.ledger.has("evaluation", unit.key)
+        epochs = unit.num_steps if done else max(trial.intermediate_values, default=0) + 1
     return Found(settings=trial.params, value=trial.value, epochs=epochs, key=unit.key)
 
 
@@ -321,7 +323,7 @@ def _tune(
         unit = with_settings(base, config)
         if isinstance(unit, PretrainingUnit):
             return reported_pretraining(unit, _namespaced(storage, unit), history)
-        return downstream_record(unit, storage, history)
+        return evaluation_record(unit, storage, history)
 
     def end(config: dict[str, Any], record: RunRecord) -> None:
         unit = with_settings(base, config)
@@ -360,7 +362,7 @@ def _tune(
         run_config=tune.RunConfig(
             name=datetime.now(UTC).strftime("search-%Y%m%d-%H%M%S"),
             storage_path=str(storage.ray / "search"),
-            stop=StopAfterFailures(watch, finish=isinstance(base, DownstreamUnit)),
+            stop=StopAfterFailures(watch, finish=isinstance(base, EvaluationUnit)),
             callbacks=[TrackTrials(record, tracker, end=end, fail=fail)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             progress_reporter=ProgressBar(
@@ -379,7 +381,7 @@ def _tune(
 
 
 def _epochs(unit: Unit) -> int:
-    return unit.recipe.epochs if isinstance(unit, PretrainingUnit) else unit.study.downstream.epochs
+    return unit.recipe.epochs if isinstance(unit, PretrainingUnit) else unit.num_steps
 
 
 def _best(trials: Sequence[Trial], objective: str) -> str:

@@ -1,39 +1,35 @@
-"""One downstream trial as a Tune class Trainable, so that actors are reused from trial to trial."""
+"""One evaluation as a Tune class Trainable, so that actors are reused from trial to trial."""
 
 import time
 from functools import partial
 from typing import Any
 
-import numpy as np
 import ray
 from ray import tune
 
-from raytransfer.data.arrays import SegmentationData
+from raytransfer.data.arrays import TargetData
 from raytransfer.evaluation.learning_curves import draw_learning_curves
-from raytransfer.evaluation.predictions import best_median_worst, draw_predictions
-from raytransfer.evaluation.training import DownstreamTraining
-from raytransfer.metrics.segmentation import METRICS
+from raytransfer.evaluation.testing import predict_logits
+from raytransfer.evaluation.trained import save_trained
 from raytransfer.models.checkpoints import load_encoder
-from raytransfer.models.trained import save_trained
 from raytransfer.ray_train.failed import failed_by
 from raytransfer.ray_tune.failed_trials import failed_result
 from raytransfer.results.best_seed import keep_best_model
-from raytransfer.results.provenance import git_sha, library_versions, result_row
+from raytransfer.results.evaluations import evaluation_row, read_history
+from raytransfer.results.provenance import git_sha, library_versions
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import DownstreamUnit
+from raytransfer.results.units import EvaluationUnit
 from raytransfer.runtime.devices import usable_device
 from raytransfer.runtime.gpu_metrics import gpu_metrics
 from raytransfer.storage.files import StoragePath, atomic_write, write_json
 from raytransfer.storage.retrying import retry_on_storage_error
 
-CURVES = (("train/loss",), ("test/dice", "test/jaccard", "test/mcc"))
-
 
 class TrialRun:
-    """A unit in training: an epoch per call, and at the end pictures, model, config and ledger row.
+    """A unit under way: a step per call, and at the end pictures, model, config and ledger row.
 
     Args:
-        unit: What to train.
+        unit: What to evaluate.
         data: The target data.
         storage: Where its encoder is, and where results go.
 
@@ -43,77 +39,65 @@ class TrialRun:
         UnusableGpuError: It asks for a GPU, and torch can use none here.
     """
 
-    def __init__(self, unit: DownstreamUnit, data: SegmentationData, storage: Storage) -> None:
+    def __init__(self, unit: EvaluationUnit, data: TargetData, storage: Storage) -> None:
         self._unit, self._data, self._storage = unit, data, storage
         self._started = time.monotonic()
         self._history: list[dict[str, Any]] = []
-        trained = unit.configuration
+        evaluated = unit.configuration
         gpus = unit.study.resources.gpus_per_trial
         device = usable_device(gpus, f"resources.gpus_per_trial={gpus:g}")
-        path = storage.series(unit.encoder, trained.scheme).path(trained.epoch)
+        path = storage.series(unit.encoder, evaluated.scheme).path(evaluated.epoch)
         encoder, _ = load_encoder(path, sha256=unit.encoder_sha256)
-        self._training = DownstreamTraining(
-            trained.model,
-            encoder,
-            unit.study.downstream,
-            data,
-            frozen=trained.protocol == "frozen",
-            seed=unit.seed,
-            device=device,
+        self._evaluation = unit.protocol.start(
+            evaluated.model, encoder, unit.study.downstream, data, seed=unit.seed, device=device
         )
 
     def step(self) -> dict[str, Any]:
-        """Train and test for one epoch; return its metrics, those of its GPU, "epoch" and "done"."""
-        with gpu_metrics(self._training.device) as system:
-            metrics = {**self._training.train_epoch(), **self._training.evaluate()}
-        result = {"epoch": self._training.epoch, **metrics}
+        """Do one step; return its metrics, those of its GPU, "epoch" and "done"."""
+        with gpu_metrics(self._evaluation.device) as system:
+            metrics = self._evaluation.step()
+        result = {"epoch": len(self._history) + 1, **metrics}
         self._history.append(result)
-        done = self._training.epoch >= self._unit.study.downstream.epochs
+        done = len(self._history) >= self._unit.num_steps
         if done:
             patience = self._unit.study.resources.storage_patience
-            retry_on_storage_error(lambda: self._finish(metrics), seconds=patience)
+            retry_on_storage_error(lambda: self._finish(dict(metrics)), seconds=patience)
         return {**result, **system, "done": done}
 
     def _finish(self, metrics: dict[str, float]) -> None:
-        unit, test = self._unit, self._data.test
+        unit, data, task = self._unit, self._data, self._unit.task
+        model, device = self._evaluation.model, self._evaluation.device
         folder = self._storage.trial_folder(unit.key)
         origin = {"git_sha": git_sha(), "versions": library_versions(), "results": metrics}
         write_json(folder / "config.json", {**unit.settings, **origin})
-        title = f"{unit.name}: Dice {metrics['test/dice']:.3f}"
-        dices = self._training.image_dices()
-        if shown := best_median_worst(dices):
-            images, masks = (np.stack(part) for part in zip(*(test[i] for i in shown.values()), strict=True))
-            predictions = partial(
-                draw_predictions,
-                images=images,
-                masks=masks,
-                predictions=self._training.predict(images),
-                class_names=self._data.class_names,
-                columns=[f"{rank}: {dices[index]:.3f}" for rank, index in shown.items()],
-                title=title,
-            )
-            atomic_write(folder / "predictions.png", predictions)
+        primary = task.primary_metric
+        title = f"{unit.name}: {primary.label} {metrics[f'test/{primary.name}']:.3f}"
+        examples = task.draw_examples(
+            data,
+            lambda images: predict_logits(model, images, device),
+            batch_size=unit.study.downstream.batch_size,
+            title=title,
+        )
+        if examples is not None:
+            atomic_write(folder / "predictions.png", examples)
         by_epoch = {row["epoch"]: row for row in self._history}
-        curves = partial(draw_learning_curves, epochs=by_epoch, panels=CURVES, title=title)
+        curves = partial(draw_learning_curves, epochs=by_epoch, panels=task.curves, title=title)
         atomic_write(folder / "curves.png", curves)
         save_trained(
             self._storage.trained(unit.key),
-            self._training.model,
+            model,
+            task=task.name,
             name=unit.configuration.model,
-            class_names=self._data.class_names,
-            image_size=self._data.image_size,
+            class_names=data.class_names,
+            image_size=data.image_size,
         )
-        row = result_row(
-            key=unit.key, settings=unit.settings, seconds=time.monotonic() - self._started,
-            **vars(unit.configuration), encoder=unit.encoder, encoder_sha256=unit.encoder_sha256,
-            seed=unit.seed, history=self._history, **{name: metrics[f"test/{name}"] for name in METRICS},
-        )  # fmt: skip
-        self._storage.ledger.append("downstream", row)
+        row = evaluation_row(unit, self._history, seconds=time.monotonic() - self._started)
+        self._storage.ledger.append("evaluation", row)
         keep_best_model(unit, self._storage)
 
 
-class DownstreamTrial(tune.Trainable):
-    """Tune's side of `TrialRun`: an epoch per step, the process reused for the next trial.
+class EvaluationTrial(tune.Trainable):
+    """Tune's side of `TrialRun`: one of its steps per step, the process reused for the next trial.
 
     What a trial raises is its last result, see `raytransfer.ray_tune.failed_trials`.
     """
@@ -121,7 +105,7 @@ class DownstreamTrial(tune.Trainable):
     def setup(
         self,
         config: dict[str, Any],
-        units: dict[str, DownstreamUnit] | None = None,
+        units: dict[str, EvaluationUnit] | None = None,
         data: dict[str, ray.ObjectRef] | None = None,
         root: StoragePath | None = None,
     ) -> None:
@@ -152,12 +136,13 @@ class DownstreamTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train and test for one epoch."""
+        """Do one step."""
         try:
             if self._trial_run is None:
                 # Where its last answer got lost with the network, Tune begins a finished trial again.
-                for row in self._ledger.read("downstream", [self._key]).to_pylist():
-                    return {**row["history"][-1], "done": True}
+                history = read_history(self._ledger, self._key)
+                if history is not None:
+                    return {**history[-1], "done": True}
                 self._trial_run = self._begin(self._key)
             return self._trial_run.step()
         except Exception as error:

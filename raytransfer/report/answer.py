@@ -63,10 +63,10 @@ def _title(model: str, protocol: str) -> str:
 
 
 def _dice(curve: Curve, epoch: int) -> str:
-    """Return a checkpoint's Dice as text."""
+    """Return a checkpoint's performance as text."""
     position = curve.epochs.index(epoch)
     spread = curve.spread[position]
-    return f"{curve.dice[position]:.4f}" + ("" if math.isnan(spread) else f" ± {spread:.4f}")
+    return f"{curve.performance[position]:.4f}" + ("" if math.isnan(spread) else f" ± {spread:.4f}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def _take(recommendation: Recommendation) -> str:
 
 def _why(recommendation: Recommendation) -> str:
     summary, seeds = recommendation.summary, recommendation.summary.seeds
-    text = f"mean Dice {_dice(summary.curve, summary.best)} over {_counted(seeds, 'seed')}"
+    text = f"mean {summary.curve.metric} {_dice(summary.curve, summary.best)} over {_counted(seeds, 'seed')}"
     if seeds == 1:
         return f"{text}; how sure that is one seed cannot say."
     text += (
@@ -134,7 +134,8 @@ def _indicator(summary: CurveSummary) -> str:
     if selected.epoch == summary.best:
         return f"Robustness takes the same one (epoch {selected.epoch}) without any downstream training."
     sure = f", {_cost_between(selected.range)} over the seeds" if summary.seeds > 1 else ""
-    return f"Robustness takes epoch {selected.epoch}, which costs {cost(selected.tis)} of the Dice{sure}."
+    metric = summary.curve.metric
+    return f"Robustness takes epoch {selected.epoch}, which costs {cost(selected.tis)} of the {metric}{sure}."
 
 
 def _baselines(recommendation: Recommendation) -> list[tuple[str, str]]:
@@ -145,9 +146,9 @@ def _baselines(recommendation: Recommendation) -> list[tuple[str, str]]:
         for name, selected in summary.selected.items()
         if name in named
     ]
-    best = max(summary.curve.dice)
+    best = max(summary.curve.performance)
     return simple + [
-        (f"best of {other.curve.scheme} (epoch {other.best})", cost(max(other.curve.dice) / best))
+        (f"best of {other.curve.scheme} (epoch {other.best})", cost(max(other.curve.performance) / best))
         for other in recommendation.others
     ]
 
@@ -160,7 +161,7 @@ def headline(answer: Answer) -> str:
     text = (
         f"Of {len(answer.strategies)} ways to choose a checkpoint, “{best.name}” does best over "
         f"{_counted(best.configurations, 'complete configuration')}: mean TIS {best.mean:.4f}, which "
-        f"costs {cost(best.mean)} of the best possible Dice on average ({cost(best.worst)} at worst), "
+        f"costs {cost(best.mean)} of the best possible performance on average ({cost(best.worst)} at worst), "
         f"for {epochs(round(best.paid, 1))} of pretraining."
     )
     if answer.seeds == 1:
@@ -275,8 +276,8 @@ def answer_section(answer: Answer, rows: Sequence[Row]) -> Section:
     overall = Table(
         name="ways",
         title="Ways to choose a checkpoint",
-        note="Mean TIS (Dice of the chosen checkpoint / Dice of the best one) over all configurations, its "
-        "interval and that of the difference to the best way under resampling of the seeds (95 %), worst "
+        note="Mean TIS (performance of the chosen checkpoint / that of the best one) over all configurations, "
+        "its interval and that of the difference to the best way under resampling of the seeds (95 %), worst "
         "configuration, and epochs of pretraining paid for.",
         headers=("choice", "mean TIS", "worst", "epochs paid", "behind the best way"),
         rows=[
@@ -301,8 +302,8 @@ def answer_section(answer: Answer, rows: Sequence[Row]) -> Section:
     details = Table(
         name="answer_by_configuration",
         title="Every configuration",
-        note="The best checkpoint by mean Dice, the share of resamples of the seeds in which it is the best "
-        "of its scheme, the shortest pretraining not told apart from it (best in at least 2.5 % of "
+        note="The best checkpoint by mean performance, the share of resamples of the seeds in which it is "
+        "the best of its scheme, the shortest pretraining not told apart from it (best in at least 2.5 % of "
         "resamples), and what each way of choosing takes: TIS, then its epoch and 95 % interval.",
         headers=("dataset", "model", "protocol", "scheme", "best", "sure", "shortest equal", *names),
         rows=[

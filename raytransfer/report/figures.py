@@ -89,8 +89,8 @@ def _draw(axes: Axes, summary: CurveSummary) -> Axes:
     curve, epochs = summary.curve, summary.curve.epochs
     positions = list(epoch_ticks(axes, list(epochs)).values())
     axes.errorbar(
-        positions, curve.dice, curve.spread,
-        color=DICE_COLOR, marker="o", capsize=3, label="Dice",
+        positions, curve.performance, curve.spread,
+        color=DICE_COLOR, marker="o", capsize=3, label=curve.metric,
     )  # fmt: skip
     axes.set_title(f"{curve.model}, {curve.dataset}\n{curve.scheme}, {curve.protocol}")
     axes.tick_params(axis="y", labelcolor=DICE_COLOR)
@@ -108,10 +108,10 @@ def _draw(axes: Axes, summary: CurveSummary) -> Axes:
 
 
 def draw_scores(path: StoragePath, summaries: Sequence[CurveSummary]) -> None:
-    """Draw Dice and robustness against pretraining length, one panel per curve, as PNG or SVG.
+    """Draw performance and robustness against pretraining length, one panel per curve, as PNG or SVG.
 
-    Bars are the standard deviation over seeds (Dice) and the standard error over images (robustness); the
-    band marks the checkpoint that robustness chooses.
+    Bars are the standard deviation over seeds (performance) and the standard error over images (robustness);
+    the band marks the checkpoint that robustness chooses.
 
     Args:
         path: Where to write; the ending decides the format.
@@ -131,7 +131,7 @@ def draw_scores(path: StoragePath, summaries: Sequence[CurveSummary]) -> None:
             panels[row, column].set_axis_on()
             other = _draw(panels[row, column], summary)
             if column == 0:
-                panels[row, column].set_ylabel("Dice (test)", color=DICE_COLOR)
+                panels[row, column].set_ylabel(f"{curve.metric} (test)", color=DICE_COLOR)
             if column == len(models) - 1:
                 other.set_ylabel("robustness", color=SCORE_COLOR)
             if row == len(rows) - 1:
@@ -271,12 +271,12 @@ def _performance_panel(axes: Axes, rows: Sequence[Row], epochs: list[int]) -> No
         low, high = ([m + sign * s for m, s in zip(mean, spread, strict=True)] for sign in (-1, 1))
         axes.fill_between(xs, low, high, color=color, alpha=0.15, linewidth=0)
         axes.plot(xs, mean, color=color, marker=MARKERS[index], label=row.key[2])
-        single = [(x, dice) for x, point in zip(xs, points, strict=True) if point for dice in point.dice]
+        single = [(x, dice) for x, point in zip(xs, points, strict=True) if point for dice in point.values]
         axes.plot([x for x, _ in single], [y for _, y in single], ".", color=color, markersize=2.5, alpha=0.6)
 
 
 def draw_performance(path: StoragePath, rows: Sequence[Row]) -> None:
-    """Draw Dice against pretraining length: a row of panels per dataset and protocol, a column per model.
+    """Draw performance against pretraining length: a row per dataset and protocol, a column per model.
 
     Lines are means over seeds, one per scheme; the band is the standard deviation, dots are single trainings.
     Checkpoints whose trainings are missing are gaps.
@@ -301,7 +301,7 @@ def draw_performance(path: StoragePath, rows: Sequence[Row]) -> None:
                 )
                 axes.set_title(f"{model}, {dataset}\n{protocol}")
                 if k == 0:
-                    axes.set_ylabel("Dice (test)")
+                    axes.set_ylabel("performance (test)")
                 if i == len(lines) - 1:
                     axes.set_xlabel("epochs of pretraining")
         handles, labels = panels[0, 0].get_legend_handles_labels()
@@ -332,14 +332,14 @@ def draw_chosen(path: StoragePath, summaries: Sequence[CurveSummary]) -> None:
                 label="from the shortest not told apart to the best" if y == 0 else None,
             )  # fmt: skip
         for name, marker, color, size, filled in (
-            ("best mean Dice", "o", INK, 8, False),
+            ("best mean performance", "o", INK, 8, False),
             (BEST, "D", BLUE, 4.5, True),
             (PEAK, "v", VERMILION, 5, True),
         ):  # fmt: skip
             points = [
-                (at[summary.best if name == "best mean Dice" else summary.selected[name].epoch], y)
+                (at[summary.best if name == "best mean performance" else summary.selected[name].epoch], y)
                 for y, summary in enumerate(lines)
-                if name == "best mean Dice" or name in summary.selected
+                if name == "best mean performance" or name in summary.selected
             ]
             axes.plot(
                 [x for x, _ in points], [y for _, y in points], linestyle="none", marker=marker, color=color,

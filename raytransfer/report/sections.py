@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.report.figures import (
     draw_agreement,
     draw_chosen,
@@ -41,8 +41,9 @@ Expected = Mapping[tuple[str, str], int]
 def _expected(rows: Sequence[Row], by: str) -> Expected:
     """Return the groups of configurations that means are taken over, the whole last."""
     position = ("model", "dataset").index(by)
-    keys = sorted((row.key[position], PROTOCOLS.index(row.key[3])) for row in rows)
-    return {**Counter((name, PROTOCOLS[protocol]) for name, protocol in keys), (ALL, ALL): len(rows)}
+    order = list(PROTOCOLS)
+    keys = sorted((row.key[position], order.index(row.key[3])) for row in rows)
+    return {**Counter((name, order[protocol]) for name, protocol in keys), (ALL, ALL): len(rows)}
 
 
 def _statistics(row: Mapping[str, Any] | None, expected: int) -> Cell:
@@ -165,7 +166,7 @@ def _scores_figure(answer: Answer, dataset: str) -> Figure:
         for summary in summaries
         for epoch, dice, spread, score, error in zip(
             summary.curve.epochs,
-            summary.curve.dice,
+            summary.curve.performance,
             summary.curve.spread,
             summary.curve.scores[summary.choice],
             summary.curve.standard_errors[summary.choice],
@@ -412,7 +413,7 @@ def _performance_figure(rows: Sequence[Row], dataset: str) -> Figure | None:
             "epoch": epoch,
             "dice": point.mean if point else None,
             "standard_deviation": point.spread if point else None,
-            "seeds": len(point.dice) if point else 0,
+            "seeds": len(point.values) if point else 0,
         }
         for row in of_dataset
         for epoch in row.expected

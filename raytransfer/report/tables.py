@@ -35,7 +35,7 @@ def _with_error(value: float, error: float) -> str:
 
 
 def checkpoint_table(summaries: Sequence[CurveSummary]) -> str:
-    """Return a text table: Dice and robustness of every checkpoint, per model and protocol."""
+    """Return a text table: Performance and robustness of every checkpoint, per model and protocol."""
     epochs = sorted({epoch for summary in summaries for epoch in summary.curve.epochs})
     labels = _labels(summaries)
     rows = []
@@ -43,7 +43,7 @@ def checkpoint_table(summaries: Sequence[CurveSummary]) -> str:
         curve, choice = summary.curve, summary.choice
         names = [getattr(curve, name) for name in labels]
         for title, values, errors in (
-            ("Dice", curve.dice, curve.spread),
+            (curve.metric, curve.performance, curve.spread),
             ("robustness", curve.scores[choice], curve.standard_errors[choice]),
         ):
             cells = dict(zip(curve.epochs, map(_with_error, values, errors), strict=True))
@@ -80,13 +80,15 @@ def answer_text(answer: Answer, curves: Sequence[Curve]) -> str:
     """
     summaries = answer.of(curves)
     seeds = len(summaries[0].curve.performances[0])
+    metrics = " or ".join(dict.fromkeys(summary.curve.metric for summary in summaries))
     return "\n".join(
         [
-            f"Downstream Dice on the test split (mean{' ± standard deviation' if seeds > 1 else ''} over "
-            f"{seeds} seed{'s' if seeds > 1 else ''}) and robustness (± standard error over images)",
+            f"Downstream {metrics} on the test split (mean{' ± standard deviation' if seeds > 1 else ''} "
+            f"over {seeds} seed{'s' if seeds > 1 else ''}) and robustness (± standard error over images)",
             checkpoint_table(summaries),
             "",
-            "Transferability indicator score: Dice of the chosen checkpoint / Dice of the best one",
+            f"Transferability indicator score: {metrics} of the chosen checkpoint / "
+            f"{metrics} of the best one",
             answer_table(answer, summaries),
             "robustness: highest score among pretrained checkpoints; first peak: where it first falls;",
             f"scores: {answer.signal}",

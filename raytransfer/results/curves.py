@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raytransfer.metrics.segmentation import METRICS
 from raytransfer.models.registry import num_levels
+from raytransfer.results.evaluations import read_metrics
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.schemas import metrics_of
-from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
+from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
 from raytransfer.statistics.curves import Choice, Curve
 from raytransfer.statistics.performance import Trained
 
@@ -27,7 +27,7 @@ def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:
     Args:
         scores: One row per checkpoint and parameter choice, as `read_published` and `recorded` give them. A
             choice that some checkpoint of a curve lacks is left out of the curve.
-        downstream: One row per training; a null `dice` is a training that should be there and is not.
+        downstream: One row per training; a null `performance` is a training that should be there and is not.
     """
     return [found for found in _assemble(scores, downstream) if isinstance(found, Curve)]
 
@@ -41,6 +41,7 @@ def _assemble(scores: pa.Table, downstream: pa.Table) -> list[Curve | str]:
     """Return per configuration its curve or, where something is missing, a line that says what."""
     scored = _scores(scores)
     found: list[Curve | str] = []
+    metrics = dict(_rows(downstream, ["dataset", "metric"]))
     for (model, dataset, encoder, scheme, protocol), checkpoints in trained(downstream).items():
         epochs = tuple(sorted(checkpoints))
         choices = scored.get((dataset, encoder, scheme), {})
@@ -61,6 +62,7 @@ def _assemble(scores: pa.Table, downstream: pa.Table) -> list[Curve | str]:
                     dataset=dataset,
                     scheme=scheme,
                     protocol=protocol,
+                    metric=metrics[dataset],
                     epochs=epochs,
                     performances=tuple(checkpoints[epoch][0] for epoch in epochs),
                     scores={c: tuple(of[e][0] for e in epochs) for c, of in complete.items()},
@@ -95,12 +97,12 @@ def trained(table: pa.Table) -> Trained:
     keys = ["model", "dataset", "encoder", "scheme", "protocol"]
     names = [*keys, "epoch", "seed"]
     groups = table.group_by(names, use_threads=False).aggregate(
-        [("dice", "mean"), ("source_accuracy", "min")]
+        [("performance", "mean"), ("source_accuracy", "min")]
     )
     cells: dict[tuple[str, ...], dict[int, dict[int, tuple[float | None, float]]]] = {}
-    for row in _rows(groups, [*names, "dice_mean", "source_accuracy_min"]):
-        epoch, seed, dice, accuracy = row[5:]
-        cells.setdefault(row[:5], {}).setdefault(epoch, {})[seed] = (dice, _number(accuracy))
+    for row in _rows(groups, [*names, "performance_mean", "source_accuracy_min"]):
+        epoch, seed, performance, accuracy = row[5:]
+        cells.setdefault(row[:5], {}).setdefault(epoch, {})[seed] = (performance, _number(accuracy))
     untrained = {(*key[:3], key[4]): of[0] for key, of in cells.items() if 0 in of}
     found = {}
     for key, checkpoints in cells.items():
@@ -120,14 +122,14 @@ def _rows(table: pa.Table, columns: Sequence[str]) -> Iterable[tuple[Any, ...]]:
 
 
 def recorded(
-    ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[DownstreamUnit]
+    ledger: Ledger, scorings: Sequence[ScoringUnit], trials: Sequence[EvaluationUnit]
 ) -> tuple[pa.Table, pa.Table]:
     """Return what the ledger has of a study as the two tables of `read_published`.
 
     Args:
         ledger: The results.
         scorings: Scorings of the study; those that are not in the ledger give no rows.
-        trials: Downstream trials of the study; those that are not in the ledger have nulls for metrics.
+        trials: Evaluations of the study; those that are not in the ledger have nulls for metrics.
     """
     return _recorded_scores(ledger, scorings), _recorded_trials(ledger, trials)
 
@@ -141,43 +143,42 @@ def _recorded_scores(ledger: Ledger, scorings: Sequence[ScoringUnit]) -> pa.Tabl
     return of
 
 
-def _recorded_trials(ledger: Ledger, trials: Sequence[DownstreamUnit]) -> pa.Table:
-    done = ledger.read("downstream", [unit.key for unit in trials]).select(["key", *METRICS]).to_pylist()
-    metrics = {row.pop("key"): row for row in done}
+def _recorded_trials(ledger: Ledger, trials: Sequence[EvaluationUnit]) -> pa.Table:
+    found = read_metrics(ledger, [unit.key for unit in trials])
     accuracy = _source_accuracies(ledger, trials)
-    nothing = dict.fromkeys(METRICS)
-    rows = [
-        {
-            **vars(unit.configuration),
-            "encoder": unit.encoder,
-            "seed": unit.seed,
-            "source_accuracy": accuracy.get(_epoch_key(unit)),
-            **metrics.get(unit.key, nothing),
-        }
-        for unit in trials
-    ]
-    return pa.Table.from_pylist(rows, schema=_TRIALS)
+    names = dict.fromkeys(name for unit in trials for name in unit.task.metric_names)
+    rows = []
+    for unit in trials:
+        metrics, primary = found.get(unit.key, {}), unit.task.primary_metric
+        identity = {**vars(unit.configuration), "encoder": unit.encoder, "seed": unit.seed}
+        result = {"metric": primary.label, "performance": metrics.get(primary.name)}
+        source = {"source_accuracy": accuracy.get(_epoch_key(unit))}
+        rows.append({**identity, **result, **source, **{name: metrics.get(name) for name in names}})
+    return pa.Table.from_pylist(rows, schema=trials_schema(names))
 
 
-def _pretraining(unit: DownstreamUnit) -> PretrainingUnit:
+def _pretraining(unit: EvaluationUnit) -> PretrainingUnit:
     return PretrainingUnit(study=unit.study, encoder=unit.encoder, scheme=unit.configuration.scheme)
 
 
-def _epoch_key(unit: DownstreamUnit) -> str:
+def _epoch_key(unit: EvaluationUnit) -> str:
     return _pretraining(unit).epoch_key(unit.configuration.epoch)
 
 
-def _source_accuracies(ledger: Ledger, trials: Sequence[DownstreamUnit]) -> dict[str, float]:
+def _source_accuracies(ledger: Ledger, trials: Sequence[EvaluationUnit]) -> dict[str, float]:
     primary = {_epoch_key(unit): _pretraining(unit).primary_metric for unit in trials}
     rows = ledger.read("pretraining", primary).to_pylist()
     return {row["key"]: metrics_of(row)[primary[row["key"]]] for row in rows}
 
 
-_TRIALS = pa.schema(
-    [
-        *((name, pa.string()) for name in ("model", "dataset", "encoder", "scheme", "protocol")),
-        ("epoch", pa.int64()),
-        ("seed", pa.int64()),
-        *((name, pa.float64()) for name in ("source_accuracy", *METRICS)),
-    ]
-)
+def trials_schema(metric_names: Iterable[str]) -> pa.Schema:
+    """Return the schema of a table of trainings with a column for each of these metrics."""
+    texts = ("model", "dataset", "encoder", "scheme", "protocol", "metric")
+    return pa.schema(
+        [
+            *((name, pa.string()) for name in texts),
+            ("epoch", pa.int64()),
+            ("seed", pa.int64()),
+            *((name, pa.float64()) for name in ("source_accuracy", "performance", *metric_names)),
+        ]
+    )

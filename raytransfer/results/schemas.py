@@ -5,8 +5,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from raytransfer.metrics.segmentation import METRICS
-
 _SCORE = pa.struct(
     [
         pa.field("distance", pa.string(), nullable=False),
@@ -19,13 +17,15 @@ _SCORE = pa.struct(
     ]
 )
 
-_EPOCH = pa.struct(
+METRICS_MAP = pa.map_(pa.string(), pa.field("value", pa.float64(), nullable=False))
+"""Name -> value: whatever a strategy measures, so that another strategy needs no other columns."""
+
+_STEP = pa.struct(
     [
-        pa.field("epoch", pa.int32(), nullable=False),  # of the trial, from 1
-        *(
-            pa.field(name, pa.float64(), nullable=False)
-            for name in ("train/loss", *(f"test/{metric}" for metric in METRICS))
-        ),
+        pa.field("epoch", pa.int32(), nullable=False),  # step of the evaluation, from 1
+        pa.field(
+            "metrics", METRICS_MAP, nullable=False
+        ),  # "train/loss", "test/<name>" and the protocol's own
     ]
 )
 
@@ -39,9 +39,6 @@ _COMMON = [
     pa.field("scheme", pa.string(), nullable=False),
     pa.field("epoch", pa.int32(), nullable=False),  # of pretraining
 ]
-
-METRICS_MAP = pa.map_(pa.string(), pa.field("value", pa.float64(), nullable=False))
-"""Name -> value: whatever a strategy measures, so that another strategy needs no other columns."""
 
 SCHEMA_VERSION = 2
 """Version of all schemas, one higher with every change of theirs; files of another one are refused."""
@@ -78,14 +75,20 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("encoder_sha256", pa.string()),
         ("scores", pa.list_(pa.field("item", _SCORE, nullable=False))),
     ),
-    # One row per downstream trial: the metrics after its last epoch, and of every epoch.
-    "downstream": _schema(
+    # One row per evaluation: the metrics of the test after its last step, and all of every step.
+    "evaluation": _schema(
         ("model", pa.string()),
         ("dataset", pa.string()),
         ("encoder_sha256", pa.string()),
         ("protocol", pa.string()),
         ("seed", pa.int64()),
-        *((name, pa.float64()) for name in METRICS),
-        ("history", pa.list_(pa.field("item", _EPOCH, nullable=False))),
+        ("metrics", METRICS_MAP),
+        ("history", pa.list_(pa.field("item", _STEP, nullable=False))),
     ),
 }
+
+
+def read_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of a table of the ledger, maps as dicts."""
+    rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
+    return rows

@@ -15,7 +15,7 @@ from raytransfer.results.ledger import Ledger
 from raytransfer.results.schemas import SCHEMAS
 from raytransfer.storage.files import StoragePath, is_remote, resolve_path
 
-_FOLDERS = ("pretraining", "ray", "results", "failed", "downstream", "search", "mlartifacts")
+_FOLDERS = ("pretraining", "ray", "results", "failed", "evaluation", "search", "mlartifacts")
 """What lies in a storage path."""
 
 
@@ -91,11 +91,11 @@ class Storage:
         return storage
 
     def trial_folder(self, key: str) -> StoragePath:
-        """Return the folder of a downstream trial's config, pictures and model."""
-        return self.root / "downstream" / key
+        """Return the folder of an evaluation's config, pictures and model."""
+        return self.root / "evaluation" / key
 
     def trained(self, key: str) -> StoragePath:
-        """Return the file of a downstream trial's model; kept of the best seed of each configuration."""
+        """Return the file of an evaluation's model; kept of the best seed of each configuration."""
         return self.trial_folder(key) / "model.safetensors"
 
     @property

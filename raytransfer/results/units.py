@@ -12,8 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from raytransfer.data.registry import target_identity
-from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.data.registry import target_identity, target_task
+from raytransfer.errors import InputError
+from raytransfer.evaluation.protocols.base import EvaluationProtocol
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
+from raytransfer.evaluation.tasks.base import Task
+from raytransfer.evaluation.tasks.registry import TASKS
+from raytransfer.models.registry import encoder_named_by, num_levels
 from raytransfer.pretraining.recipes import reference_recipe
 from raytransfer.pretraining.schemes import scheme_named
 from raytransfer.pretraining.settings import PretrainingSettings
@@ -159,14 +164,14 @@ class ScoringUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """What is compared downstream: all that varies in a grid but the seed.
+    """What is compared: all that varies in a grid of evaluations but the seed.
 
     Attributes:
-        model: Segmentation model.
+        model: Model of the target's task: a segmentation model, or the encoder of a classifier.
         dataset: Target dataset.
         scheme: Pretraining scheme of its encoder.
         epoch: Epochs of pretraining of its encoder.
-        protocol: "fine_tuning" or "frozen".
+        protocol: Evaluation protocol.
     """
 
     model: str
@@ -182,17 +187,17 @@ class Configuration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DownstreamUnit:
-    """One downstream trial.
+class EvaluationUnit:
+    """One evaluation of a checkpoint on a target dataset.
 
     Attributes:
-        study: The settings; of these, `target` and `downstream` count.
-        configuration: What is trained.
+        study: The settings; of these, `target` counts, and what the protocol depends on.
+        configuration: What is evaluated.
         encoder_sha256: Of the encoder's weights.
-        seed: Seed of the training.
+        seed: Seed of the evaluation.
     """
 
-    kind: ClassVar[str] = "downstream"
+    kind: ClassVar[str] = "evaluation"
     study: Study
     configuration: Configuration
     encoder_sha256: str
@@ -201,7 +206,22 @@ class DownstreamUnit:
     @property
     def encoder(self) -> str:
         """Encoder name."""
-        return encoder_of(self.configuration.model)
+        return encoder_named_by(self.configuration.model)
+
+    @property
+    def task(self) -> Task:
+        """The kind of target task."""
+        return TASKS[target_task(self.configuration.dataset)]
+
+    @property
+    def protocol(self) -> EvaluationProtocol:
+        """How it is evaluated."""
+        return PROTOCOLS[self.configuration.protocol]
+
+    @property
+    def num_steps(self) -> int:
+        """Steps it has, each with metrics: epochs of a training."""
+        return self.protocol.num_steps(self.study.downstream)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -212,7 +232,7 @@ class DownstreamUnit:
             "encoder_sha256": self.encoder_sha256,
             "seed": self.seed,
             "target": target_identity(self.configuration.dataset, self.study.target),
-            "downstream": to_dict(self.study.downstream),
+            **self.protocol.settings(self.study.downstream),
         }
 
     @property
@@ -221,7 +241,7 @@ class DownstreamUnit:
         return f"{self.configuration.name} seed {self.seed}"
 
     @property
-    def seeds(self) -> list["DownstreamUnit"]:
+    def seeds(self) -> list["EvaluationUnit"]:
         """The trials of its configuration, one for each of the study's seeds."""
         return [replace(self, seed=seed) for seed in self.study.seeds]
 
@@ -239,7 +259,7 @@ def _key(*parts: str) -> str:
 
 def pretraining_units(study: Study) -> list[PretrainingUnit]:
     """Return the pretrainings a study needs, one per encoder and scheme."""
-    encoders = dict.fromkeys(encoder_of(model) for model in study.models)
+    encoders = dict.fromkeys(encoder_named_by(model) for model in study.models)
     return [
         PretrainingUnit(study=study, encoder=encoder, scheme=scheme)
         for encoder in encoders
@@ -259,42 +279,75 @@ def scoring_units(study: Study, encoders: Encoders) -> list[ScoringUnit]:
     ]
 
 
+def target_models(study: Study, dataset: str) -> list[str]:
+    """Return the models that are evaluated on a dataset, each once: what a study's names mean for its task.
+
+    Raises:
+        InputError: A name means no model for it.
+    """
+    task = TASKS[target_task(dataset)]
+    try:
+        return list(dict.fromkeys(map(task.model_name, study.models)))
+    except InputError as error:
+        raise InputError(f"dataset {dataset!r} is for {task.name}: {error}") from error
+
+
+def check_evaluations(study: Study) -> None:
+    """Check that the study's models and protocols suit the tasks of its datasets.
+
+    Raises:
+        InputError: One does not.
+    """
+    for dataset in study.datasets:
+        target_models(study, dataset)
+        for protocol in study.protocols:
+            try:
+                PROTOCOLS[protocol].check(target_task(dataset))
+            except InputError as error:
+                raise InputError(f"protocol {protocol!r} on dataset {dataset!r}: {error}") from error
+
+
+def _series(study: Study) -> Iterator[tuple[str, str, str, tuple[int, ...]]]:
+    """Yield model, dataset, scheme and the epochs of pretraining of its checkpoints."""
+    epochs = {(unit.encoder, unit.scheme): unit.recipe.series for unit in pretraining_units(study)}
+    models = {dataset: target_models(study, dataset) for dataset in study.datasets}
+    for model in dict.fromkeys(name for names in models.values() for name in names):
+        for dataset in study.datasets:
+            if model in models[dataset]:
+                for scheme in study.schemes:
+                    yield model, dataset, scheme, epochs[encoder_named_by(model), scheme]
+
+
 def configurations(study: Study) -> Iterator[Configuration]:
     """Yield what a study compares: model x dataset x checkpoint x protocol.
 
-    Epoch 0, the untrained encoder, is trained under the first scheme only and serves all.
+    Epoch 0, the untrained encoder, is evaluated under the first scheme only and serves all.
     """
-    epochs = {(unit.encoder, unit.scheme): unit.recipe.series for unit in pretraining_units(study)}
-    for model in study.models:
-        for dataset in study.datasets:
-            for scheme in study.schemes:
-                for epoch in epochs[encoder_of(model), scheme]:
-                    if epoch > 0 or scheme == study.schemes[0]:
-                        for protocol in study.protocols:
-                            yield Configuration(
-                                model=model, dataset=dataset, scheme=scheme, epoch=epoch, protocol=protocol
-                            )
+    for model, dataset, scheme, epochs in _series(study):
+        for epoch in epochs:
+            if epoch > 0 or scheme == study.schemes[0]:
+                for protocol in study.protocols:
+                    yield Configuration(
+                        model=model, dataset=dataset, scheme=scheme, epoch=epoch, protocol=protocol
+                    )
 
 
 def expected_series(study: Study) -> dict[tuple[str, str, str, str], tuple[int, ...]]:
     """Return what a whole study would show: (model, dataset, scheme, protocol) -> epochs of pretraining."""
-    epochs = {(unit.encoder, unit.scheme): unit.recipe.series for unit in pretraining_units(study)}
     return {
-        (model, dataset, scheme, protocol): epochs[encoder_of(model), scheme]
-        for model in study.models
-        for dataset in study.datasets
-        for scheme in study.schemes
+        (model, dataset, scheme, protocol): epochs
+        for model, dataset, scheme, epochs in _series(study)
         for protocol in study.protocols
     }
 
 
-def downstream_units(
+def evaluation_units(
     study: Study, wanted: Iterable[Configuration], encoders: Encoders
-) -> list[DownstreamUnit]:
+) -> list[EvaluationUnit]:
     """Return the trials of those configurations whose checkpoint is there, one per seed."""
     return [
-        DownstreamUnit(study=study, configuration=wants, encoder_sha256=series[wants.epoch], seed=seed)
+        EvaluationUnit(study=study, configuration=wants, encoder_sha256=series[wants.epoch], seed=seed)
         for wants in wanted
-        if wants.epoch in (series := encoders.get((encoder_of(wants.model), wants.scheme), {}))
+        if wants.epoch in (series := encoders.get((encoder_named_by(wants.model), wants.scheme), {}))
         for seed in study.seeds
     ]

@@ -6,7 +6,7 @@ One parameter is varied at a time, or all at once; what a choice is worth is the
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.settings import DEFAULT_PROTOCOLS
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.selection import groups, recorded_values, select_all, statistics_rows
@@ -78,6 +78,6 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
         for row in statistics_rows(
             among,
             {**choice._asdict(), **method._asdict()},
-            select_all(curves, method.rule, Signal(*choice[:3], PROTOCOLS if choice.pooled else ())),
+            select_all(curves, method.rule, Signal(*choice[:3], DEFAULT_PROTOCOLS if choice.pooled else ())),
         )
     ]

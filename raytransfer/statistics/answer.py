@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.statistics.curves import Choice, Curve
 from raytransfer.statistics.resampling import Array, Interval, interval, relative, resampled_dice
 from raytransfer.statistics.selection import (
@@ -72,7 +72,7 @@ class CurveSummary:
     Attributes:
         curve: The configuration.
         choice: The scores that strategies follow.
-        best: Epoch with the best mean Dice; the shorter pretraining of equals.
+        best: Epoch with the best mean performance; the shorter pretraining of equals.
         best_share: Share of resamples in which it is the best.
         shortest_equal: Shortest pretraining that is not told apart from the best.
         selected: Strategy -> what it takes, as `compared_strategies`; without those that take nothing.
@@ -103,7 +103,7 @@ def _best_shares(dice: Array) -> Array:
 
 def _summary(curve: Curve, dice: Array, compared: Strategies, signal: Signal) -> CurveSummary:
     shares, tis = _best_shares(dice), relative(dice)
-    best = int(np.argmax(curve.dice))
+    best = int(np.argmax(curve.performance))
     selected = {}
     for name, rule in compared.items():
         replayed = select(curve, rule(), signal)
@@ -216,7 +216,7 @@ def recommend(curves: Sequence[Curve], signal: Signal) -> Answer:
     """
     ordered = sorted(
         (curve for curve in curves if signal.choice(curve.encoder, curve.protocol) in curve.scores),
-        key=lambda c: (c.dataset, c.model, PROTOCOLS.index(c.protocol), c.scheme != "simple", c.scheme),
+        key=lambda c: (c.dataset, c.model, list(PROTOCOLS).index(c.protocol), c.scheme != "simple", c.scheme),
     )
     if not ordered:
         return Answer(signal=signal)
@@ -262,14 +262,14 @@ def _recommend(
     summaries: Sequence[CurveSummary], resampled: Sequence[Array], members: Sequence[int]
 ) -> Recommendation:
     """Compare the checkpoints of all schemes; epoch 0 of one that another has too counts once."""
-    winner = max(members, key=lambda i: max(summaries[i].curve.dice))
+    winner = max(members, key=lambda i: max(summaries[i].curve.performance))
     columns: dict[tuple[object, ...], Array] = {}
     for i in members:
         curve = summaries[i].curve
         for k, (epoch, dice) in enumerate(zip(curve.epochs, curve.performances, strict=True)):
             columns[epoch, dice] = resampled[i][:, k]
     curve = summaries[winner].curve
-    at = list(columns).index((summaries[winner].best, curve.performances[int(np.argmax(curve.dice))]))
+    at = list(columns).index((summaries[winner].best, curve.performances[int(np.argmax(curve.performance))]))
     return Recommendation(
         summary=summaries[winner],
         others=tuple(summaries[i] for i in members if i != winner),
@@ -290,7 +290,7 @@ def answer_rows(answer: Answer) -> list[dict[str, Any]]:
             "scheme": curve.scheme,
             "seeds": summary.seeds,
             "best_epoch": summary.best,
-            "best_dice": max(curve.dice),
+            "best_dice": max(curve.performance),
             "best_share": summary.best_share,
             "shortest_equal_epoch": summary.shortest_equal,
         }

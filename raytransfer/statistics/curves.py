@@ -37,16 +37,18 @@ class Curve:
     """What one model on one dataset in one protocol shows about the checkpoints of one pretraining.
 
     Attributes:
-        model: Segmentation model.
+        model: Model of the target's task.
         encoder: Its encoder.
         dataset: Target dataset.
         scheme: Pretraining scheme.
-        protocol: "fine_tuning" or "frozen".
+        protocol: Evaluation protocol.
+        metric: What people call the primary metric of the target's task, for example "Dice".
         epochs: Epochs of pretraining of the checkpoints, ascending; 0 is the untrained encoder.
-        performances: Downstream Dice per checkpoint and seed, in [0, 1], seeds ascending.
+        performances: Primary metric per checkpoint and seed, in [0, 1], seeds ascending.
         scores: Parameter choice -> score per checkpoint, higher is better.
         standard_errors: Parameter choice -> standard error of the scores over images; NaN: not recorded.
-        source_accuracy: Validation accuracy on the source data per checkpoint, in [0, 1]; NaN: not recorded.
+        source_accuracy: The pretraining method's validation accuracy on the source data per checkpoint, in
+            [0, 1]; NaN: not recorded.
     """
 
     model: str
@@ -54,6 +56,7 @@ class Curve:
     dataset: str
     scheme: str
     protocol: str
+    metric: str
     epochs: tuple[int, ...]
     performances: tuple[tuple[float, ...], ...]
     scores: Mapping[Choice, tuple[float, ...]]
@@ -61,13 +64,13 @@ class Curve:
     source_accuracy: tuple[float, ...]
 
     @cached_property
-    def dice(self) -> tuple[float, ...]:
-        """Mean Dice over seeds per checkpoint."""
+    def performance(self) -> tuple[float, ...]:
+        """Mean performance over seeds per checkpoint."""
         return tuple(sum(seeds) / len(seeds) for seeds in self.performances)
 
     @cached_property
     def spread(self) -> tuple[float, ...]:
-        """Standard deviation of the Dice over seeds (n - 1) per checkpoint; NaN for one seed."""
+        """Standard deviation of the performance over seeds (n - 1) per checkpoint; NaN for one seed."""
         return tuple(stdev(seeds) if len(seeds) > 1 else math.nan for seeds in self.performances)
 
     def points(self, choice: Choice) -> list[tuple[int, float]]:
@@ -78,7 +81,7 @@ class Curve:
     def _tis(self) -> dict[int, float]:
         choices = np.eye(len(self.epochs)).tolist()
         return {
-            e: transferability_indicator_score(c, self.dice)
+            e: transferability_indicator_score(c, self.performance)
             for e, c in zip(self.epochs, choices, strict=True)
         }
 
@@ -93,7 +96,7 @@ class Curve:
         return {e: tuple(seeds) for e, seeds in zip(self.epochs, relative.tolist(), strict=True)}
 
     def seed_tis(self, epoch: int | None) -> tuple[float, ...]:
-        """Return the TIS by the Dice of each seed alone, the best checkpoint being that seed's best.
+        """Return the TIS by the performance of each seed alone, the best checkpoint being that seed's best.
 
         Where checkpoints have different numbers of seeds, the smallest counts.
         """

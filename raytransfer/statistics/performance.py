@@ -17,25 +17,25 @@ accuracy)."""
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """Mean Dice of one checkpoint over seeds.
+    """Mean performance of one checkpoint over seeds.
 
     Attributes:
         epoch: Its epochs of pretraining.
-        dice: Dice per seed, in [0, 1].
+        values: Performance per seed, in [0, 1].
     """
 
     epoch: int
-    dice: tuple[float, ...]
+    values: tuple[float, ...]
 
     @cached_property
     def mean(self) -> float:
         """Mean over seeds."""
-        return fmean(self.dice)
+        return fmean(self.values)
 
     @property
     def spread(self) -> float:
         """Standard deviation over seeds (n - 1); NaN for one."""
-        return stdev(self.dice) if len(self.dice) > 1 else math.nan
+        return stdev(self.values) if len(self.values) > 1 else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def performance(trained: Trained, expected: Mapping[Key, Sequence[int]]) -> list
     measured: dict[Key, dict[int, Performance]] = {}
     for (model, dataset, _, scheme, protocol), checkpoints in trained.items():
         measured[model, dataset, scheme, protocol] = {
-            epoch: Performance(epoch=epoch, dice=seeds)
+            epoch: Performance(epoch=epoch, values=seeds)
             for epoch, (seeds, _) in checkpoints.items()
             if None not in seeds
         }
@@ -127,14 +127,14 @@ def performance_rows(rows: Sequence[Row], which: str) -> list[dict[str, Any]]:
                 "epoch": checkpoint.epoch if checkpoint else None,
                 "dice": checkpoint.mean if checkpoint else None,
                 "standard_deviation": checkpoint.spread if checkpoint else None,
-                "seeds": len(checkpoint.dice) if checkpoint else 0,
+                "seeds": len(checkpoint.values) if checkpoint else 0,
             }
         )  # fmt: skip
     return plain
 
 
 def ratio_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return worst / best mean Dice of every series; None where it is incomplete."""
+    """Return worst / best mean performance of every series; None where it is incomplete."""
     plain = []
     for row in rows:
         model, dataset, scheme, protocol = row.key

@@ -29,7 +29,7 @@ class Interval(NamedTuple):
 
 
 def resampled_dice(curves: Sequence[Curve], *, resamples: int = RESAMPLES, seed: int = 0) -> list[Array]:
-    """Return the mean Dice of every checkpoint of every curve in every resample, (R, E) per curve.
+    """Return the mean performance of every checkpoint of every curve in every resample, (R, E) per curve.
 
     Args:
         curves: The configurations.
@@ -52,7 +52,7 @@ def resampled_dice(curves: Sequence[Curve], *, resamples: int = RESAMPLES, seed:
 
 
 def relative(dice: Array) -> Array:
-    """Return the TIS of every checkpoint: Dice (R, E) / the best of its row."""
+    """Return the TIS of every checkpoint: performance (R, E) / the best of its row."""
     return dice / dice.max(axis=1, keepdims=True)
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.scheduling.replay import Replay, replay
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget, StoppingRule
 from raytransfer.statistics.curves import Curve
@@ -75,7 +75,7 @@ class Selections(NamedTuple):
 
     Attributes:
         tis: TIS of the chosen checkpoint (N).
-        seed_tis: The same by the Dice of each seed alone (N, S).
+        seed_tis: The same by the performance of each seed alone (N, S).
         epochs: Epochs of pretraining that are paid for (N).
     """
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raytransfer.evaluation.settings import PROTOCOLS
+from raytransfer.evaluation.settings import DEFAULT_PROTOCOLS
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.selection import ALL, recorded_values, select_all, standard_error
@@ -136,7 +136,7 @@ def _among_margins(curves: Sequence[Curve], method: str) -> list[Comparison]:
 
 
 def _between_poolings(curves: Sequence[Curve], method: str) -> list[Comparison]:
-    pooled, not_pooled = Signal(pooled=PROTOCOLS), Signal(pooled=())
+    pooled, not_pooled = Signal(pooled=DEFAULT_PROTOCOLS), Signal(pooled=())
     return [
         _compare(curves, method, pooled, not_pooled, "frozen, pooled minus not", "frozen"),
         _compare(curves, method, not_pooled, pooled, "full, not minus pooled", "fine_tuning"),

@@ -45,6 +45,7 @@ ENCODERS = {"u-net_encoder": "unet", "resnet50": "resnet50", "swin_transformer":
 DISTANCES = {"cosine_distance": "cosine", "l2_loss": "l2", "inv_pearson_corr": "pearson"}
 SCHEMES = {"simple": "simple", "advanced": "advanced"}
 SCORED_SCHEMES = {"simple_training": "simple", "advanced_training": "advanced"}
+METRIC_LABEL = "Dice"
 PROTOCOLS = {"False": "fine_tuning", "True": "frozen"}
 BOOLEANS = {"False": False, "True": True}
 DATASET_ALIASES = {"covidqu": "covid-qu-ex"}
@@ -438,7 +439,8 @@ def read_published(
         The scores, one row per checkpoint and parameter choice: dataset, encoder, scheme, epoch, distance,
         margin, level (1 has the highest resolution), pooled, score (1 - mean hinge, higher is better) and
         standard_error (null: not published). And the trials, one row per training: model, dataset, encoder,
-        scheme, protocol, epoch, seed, source_accuracy, and the names of `raytransfer.metrics.METRICS`.
+        scheme, protocol, epoch, seed, source_accuracy, the names of `SEGMENTATION_METRICS`, performance (the
+        Dice) and metric (what people call that).
 
     Raises:
         InputError: A file cannot be read or is cut off, lacks a column or a checkpoint, or has a value that
@@ -464,4 +466,6 @@ def read_published(
     _check_hinges(score_file, numbered)
     _check_choices(score_file, numbered)
     _check_trials(trial_file, distinct, score_file, numbered)
-    return scores, distinct.drop_columns(["row"])
+    trials = distinct.drop_columns(["row"])
+    metric = pa.array([METRIC_LABEL] * trials.num_rows, pa.string())
+    return scores, trials.append_column("performance", trials["dice"]).append_column("metric", metric)

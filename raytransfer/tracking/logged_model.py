@@ -1,4 +1,4 @@
-"""A trained segmentation model in MLflow's own form, for those who want to use it."""
+"""A trained model of a target task in MLflow's own form, for those who want to use it."""
 
 import importlib.metadata
 import tempfile
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import mlflow.pytorch
 import numpy as np
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from raytransfer.models.trained import load_trained
+from raytransfer.evaluation.tasks.registry import TASKS
+from raytransfer.evaluation.trained import load_trained
 
 MODEL_NAME = "model"
 
@@ -20,7 +22,8 @@ def log_model(client: MlflowClient, experiment_id: str, run_id: str, path: Path,
     """Log a model that `save_trained` wrote, in MLflow's flavour "pytorch", as an output of a run.
 
     `mlflow.pytorch.load_model(f"runs:/{run_id}/model")` gives a module from images (N, 3, size, size) in
-    [0, 1] to logits (N, classes, size, size). It is stored as a graph (`torch.export`, "pt2"), not as a
+    [0, 1] to what the task serves: of segmentation logits (N, classes, size, size), of classification
+    probabilities (N, classes). It is stored as a graph (`torch.export`, "pt2"), not as a
     pickle: MLflow loads it with MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false too, and without this package.
 
     Args:
@@ -37,12 +40,14 @@ def log_model(client: MlflowClient, experiment_id: str, run_id: str, path: Path,
         MlflowException: The store does not take it.
         OSError: The file cannot be read.
     """
-    model, about = load_trained(path)
-    size, classes = about["image_size"], len(about["class_names"])
+    trained, about = load_trained(path)
+    model, size = TASKS[about["task"]].served_model(trained).eval(), about["image_size"]
     images = np.zeros((2, 3, size, size), np.float32)  # of two, so that the graph takes any number
+    with torch.inference_mode():
+        output = model(torch.from_numpy(images))
     signature = ModelSignature(
         Schema([TensorSpec(np.dtype("float32"), (-1, 3, size, size))]),
-        Schema([TensorSpec(np.dtype("float32"), (-1, classes, size, size))]),
+        Schema([TensorSpec(np.dtype("float32"), (-1, *output.shape[1:]))]),
     )
     logged = client.create_logged_model(experiment_id, name=MODEL_NAME, source_run_id=run_id)
     try:

@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from raytransfer.evaluation.learning_curves import draw_learning_curves
-from raytransfer.metrics.segmentation import METRICS
 from raytransfer.pretraining.methods.base import RATE, is_metric
 from raytransfer.results.schemas import metrics_of
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
+from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
 from raytransfer.runtime.gpu_metrics import SYSTEM
 from raytransfer.scheduling.judgements import Judgement
 from raytransfer.settings import digest, to_dict
 from raytransfer.statistics.signals import Signal
-from raytransfer.tracking.runs import RunRecord
+from raytransfer.tracking.runs import FINAL_PERFORMANCE, RunRecord
 
 _LOSSES = ("train/loss", "val/loss")
 
@@ -146,31 +145,35 @@ def stopping_record(
     )
 
 
-def downstream_record(
-    unit: DownstreamUnit, storage: Storage, history: Sequence[Mapping[str, Any]]
+def evaluation_record(
+    unit: EvaluationUnit, storage: Storage, history: Sequence[Mapping[str, Any]]
 ) -> RunRecord:
-    """Return the record of a downstream trial.
+    """Return the record of an evaluation.
 
     Args:
-        unit: The trial.
+        unit: The evaluation.
         storage: Where its pictures are.
-        history: Its epochs so far, as in the ledger: "epoch", "train/loss" and "test/<metric>"; those of a
-            running trial may have system metrics too.
+        history: Its steps so far: "epoch", "train/..." and "test/<metric>"; those of a running trial may have
+            system metrics too.
     """
-    names = ("train/loss", *(f"test/{metric}" for metric in METRICS))
-    dices = {row["epoch"]: row["test/dice"] for row in history if math.isfinite(row["test/dice"])}
+    primary = f"test/{unit.task.primary_metric.name}"
+    performances = {row["epoch"]: row[primary] for row in history if math.isfinite(row[primary])}
     summary: dict[str, float] = {}
-    if dices:
-        best = max(dices, key=dices.__getitem__)
-        summary = {"summary/best_dice": dices[best], "summary/best_epoch": best}
-        summary["summary/final_dice"] = history[-1]["test/dice"]
+    if performances:
+        best = max(performances, key=performances.__getitem__)
+        summary = {"summary/best_performance": performances[best], "summary/best_epoch": best}
+        summary[FINAL_PERFORMANCE] = history[-1][primary]
     folder = storage.trial_folder(unit.key)
+    epochs = {
+        row["epoch"]: {name: row[name] for name in row if name.startswith(("train/", "test/", SYSTEM))}
+        for row in history
+    }
     return RunRecord(
-        kind="downstream",
+        kind="evaluation",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
-        epochs={row["epoch"]: _shown(row, names) for row in history},
+        epochs=epochs,
         summary=summary,
         documents={"config.json": unit.settings},
         artifacts={folder / "predictions.png": "", folder / "curves.png": ""},

@@ -7,8 +7,11 @@ from typing import Any, Literal
 
 from raytransfer.storage.files import StoragePath
 
-KINDS = ("pretraining", "robustness", "downstream", "early-stopping")
+KINDS = ("pretraining", "robustness", "evaluation", "early-stopping")
 """Each is one MLflow experiment, `raytransfer-<kind>`."""
+
+FINAL_PERFORMANCE = "summary/final_performance"
+"""An evaluation's primary metric after its last step: what runs are listed by."""
 
 FILTERS = ("encoder", "scheme", "epoch", "dataset", "protocol", "seed", "model")
 """Params by which people filter; they are tags too."""

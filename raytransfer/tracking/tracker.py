@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 from tqdm import tqdm
 
@@ -22,12 +23,12 @@ from raytransfer.storage.databases import sqlite_url, without_passwords
 from raytransfer.storage.files import StoragePath
 from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS
-from raytransfer.tracking.runs import RunRecord, Status, Update
+from raytransfer.tracking.runs import FINAL_PERFORMANCE, RunRecord, Status, Update
 from raytransfer.tracking.store import RunStore
 from raytransfer.tracking.writer import Writer
 
 FLUSH_SECONDS = 60.0
-BEST_FIRST = "orderByKey=metrics.%60summary%2Ffinal_dice%60&orderByAsc=false"
+BEST_FIRST = f"orderByKey=metrics.%60{quote(FINAL_PERFORMANCE, safe='')}%60&orderByAsc=false"
 
 _log = logging.getLogger(__name__)
 
@@ -197,7 +198,7 @@ class Tracker:
 
         Sorted by a metric, MLflow lists the trials; else it hides them under the commands that made them.
         """
-        experiment = self._store.experiment_ids["downstream"]
+        experiment = self._store.experiment_ids["evaluation"]
         view = f"#/experiments/{experiment}/runs?workflowType=machine_learning&{BEST_FIRST}"
         if self._store.is_server:
             return None, f"{self.uri.rstrip('/')}/{view}"

@@ -20,9 +20,9 @@ def _finish(storage: Storage, kind: str) -> int:
 
 def test_a_reason_is_said_as_it_is(tmp_path: Path, capsys) -> None:
     storage = Storage(tmp_path)
-    storage.failures.record("downstream", "key", "unet on acdc", REASON, details="all of it")
-    assert _finish(storage, "downstream") == 1
-    assert f"failed: unet on acdc: {REASON} ({tmp_path}/failed/downstream/key.txt)" in capsys.readouterr().err
+    storage.failures.record("evaluation", "key", "unet on acdc", REASON, details="all of it")
+    assert _finish(storage, "evaluation") == 1
+    assert f"failed: unet on acdc: {REASON} ({tmp_path}/failed/evaluation/key.txt)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("kind", "work"), [("pretraining", "pretraining"), ("robustness", "scoring")])

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from scripts import Done, begin
 
 from raytransfer.models.checkpoints import CheckpointSeries
+from raytransfer.results.evaluations import read_metrics
 from raytransfer.results.ledger import Ledger
 
 SMALL = ("--set", "models=unet-micro", "--set", "source.train_per_class=32")
@@ -103,7 +104,8 @@ def weights(storage: Path) -> dict[int, str]:
 
 
 def dices(storage: Path) -> dict[str, float]:
-    return {row["key"]: row["dice"] for row in Ledger(storage / "results").read("downstream").to_pylist()}
+    found = read_metrics(Ledger(storage / "results"), None)
+    return {key: metrics["dice"] for key, metrics in found.items()}
 
 
 def shown(storage: Path, kind: str, metric: str) -> dict[str, tuple[str, list[int]]]:
@@ -148,5 +150,5 @@ def check_grid(storage: Path) -> None:
     """Every trial is once in the ledger and in MLflow, with the numbers of `undisturbed`."""
     Ledger(storage / "results").check()
     assert dices(storage) == dices(undisturbed())
-    found = shown(storage, "downstream", "test/dice")
+    found = shown(storage, "evaluation", "test/dice")
     assert found == dict.fromkeys(dices(storage), ("FINISHED", [1, 2]))

@@ -11,6 +11,7 @@ from hosts import wait_until
 from launcher import Cluster
 from mlflow import MlflowClient
 
+from raytransfer.results.evaluations import read_history
 from raytransfer.results.ledger import Ledger
 
 TRIALS = 18
@@ -56,7 +57,7 @@ class Grid:
 
     def rows(self) -> dict[str, int]:
         """Return key -> time of writing of the trials that are finished."""
-        paths = self.storage.glob("results/downstream/*.parquet")
+        paths = self.storage.glob("results/evaluation/*.parquet")
         return {path.stem: path.stat().st_mtime_ns for path in paths}
 
     def wait_for(self, count: int, seconds: float = 240) -> float:
@@ -73,11 +74,12 @@ class Grid:
         """Return key -> metrics of every epoch."""
         ledger = Ledger(self.storage / "results")
         ledger.check()
-        return {row["key"]: row["history"] for row in ledger.read("downstream").to_pylist()}
+        keys = ledger.read("evaluation")["key"].to_pylist()
+        return {key: read_history(ledger, key) or [] for key in keys}
 
     def _trials(self) -> list[dict[str, Any]]:
         """Return what Tune wrote of its trials, over all commands."""
-        states = self.storage.glob("ray/downstream/*/experiment_state-*.json")
+        states = self.storage.glob("ray/evaluation/*/experiment_state-*.json")
         return [json.loads(run) for path in states for _, run in json.loads(path.read_text())["trial_data"]]
 
     def begun_again(self) -> int:
@@ -92,7 +94,7 @@ class Grid:
 def without_trials(reference: Grid, name: str) -> Grid:
     """Return a grid whose encoders and scores are there and whose trials are not, in MLflow neither."""
     grid = Grid(reference.cluster, name)
-    shutil.copytree(reference.storage, grid.storage, ignore=shutil.ignore_patterns("downstream", "ray"))
+    shutil.copytree(reference.storage, grid.storage, ignore=shutil.ignore_patterns("evaluation", "ray"))
     client = MlflowClient(f"http://{grid.cluster.head.address}:5000")
     for experiment in client.search_experiments(filter_string="name LIKE 'raytransfer-%'"):
         client.rename_experiment(experiment.experiment_id, f"before {name}: {experiment.name}")
@@ -105,7 +107,7 @@ def check(grid: Grid, reference: Grid) -> None:
     assert len(found) == TRIALS
     assert found == expected
     client = MlflowClient(f"http://{grid.cluster.head.address}:5000")
-    (experiment,) = client.search_experiments(filter_string="name = 'raytransfer-downstream'")
+    (experiment,) = client.search_experiments(filter_string="name = 'raytransfer-evaluation'")
     runs = [run for run in client.search_runs([experiment.experiment_id], max_results=1000)
             if "raytransfer.key" in run.data.tags]  # fmt: skip
     assert sorted(run.data.tags["raytransfer.key"] for run in runs) == sorted(found)

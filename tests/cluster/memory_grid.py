@@ -15,7 +15,7 @@ from raytransfer.ray_compat import patch_ray
 from raytransfer.ray_tune.failed_trials import unless_passing
 from raytransfer.ray_tune.grid import train_grid
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import configurations, downstream_units
+from raytransfer.results.units import configurations, evaluation_units
 from raytransfer.runtime.environment import prepare_process
 from raytransfer.study import Study
 from raytransfer.tracking.tracker import Tracker
@@ -44,7 +44,7 @@ def main(root: str, *, retry: bool) -> None:
     study = replace(
         study, pretraining=replace(study.pretraining, series=tuple(encoders["unet-micro", "simple"]))
     )
-    small, large, last = downstream_units(study, configurations(study), encoders)
+    small, large, last = evaluation_units(study, configurations(study), encoders)
     large = replace(large, study=replace(study, downstream=DownstreamSettings(epochs=1, batch_size=1000)))
     with Tracker(f"sqlite:///{root}/mlflow.db", artifact_root=storage.root / "mlartifacts") as tracker:
         if not retry:

@@ -55,7 +55,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 def _trials(storage: StoragePath) -> dict[str, str]:
     """Key -> when it was finished."""
-    rows = Ledger(storage / "results").read("downstream").to_pylist()
+    rows = Ledger(storage / "results").read("evaluation").to_pylist()
     return {row["key"]: str(row["finished_at"]) for row in rows}
 
 
@@ -77,7 +77,7 @@ def test_a_grid_in_an_object_store_survives(store: Store, tmp_path) -> None:
     done = run("grid", storage, *options)  # which brings MLflow what it missed
     assert done.code == 0, done.err
     assert " missed " not in done.err
-    found = shown(tmp_path, "downstream", "test/dice")
+    found = shown(tmp_path, "evaluation", "test/dice")
     assert found == dict.fromkeys(dices(storage), ("FINISHED", [1, 2]))
     assert weights(storage) == weights(undisturbed())
     assert dices(storage) == dices(undisturbed())

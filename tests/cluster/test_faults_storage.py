@@ -68,14 +68,14 @@ def test_a_grid_on_a_storage_that_stays_full_ends_with_one_line(disk: Disk) -> N
     copy_encoders(disk.path)
     options = (*SMALL, "--set", "resources.storage_patience=2")
     command = Command("grid", disk.path, *options)
-    command.wait_for(lambda: len(written(disk.path, "downstream")) >= 2)
+    command.wait_for(lambda: len(written(disk.path, "evaluation")) >= 2)
     disk.fill()
     done = command.end()
     assert done.code == 1
     assert f"--storage-path {disk.path} takes no results now (" in done.error
     assert "No space left on device" in done.error
     assert "Traceback" not in done.err
-    there = written(disk.path, "downstream")
+    there = written(disk.path, "evaluation")
     assert 2 <= len(there) < 6
     assert not list(disk.path.glob("failed/**/*.json")), "no fault of the trials"
     assert not list(disk.path.glob("results/**/.*")), "what could not be written is gone"
@@ -83,7 +83,7 @@ def test_a_grid_on_a_storage_that_stays_full_ends_with_one_line(disk: Disk) -> N
     done = run("grid", disk.path, *options)
     assert done.code == 0, done.err
     check_grid(disk.path)
-    now = written(disk.path, "downstream")
+    now = written(disk.path, "evaluation")
     assert all(now[path] == at for path, at in there.items()), "a finished trial was computed again"
     record("storage of a grid full for good", trials_lost=0)
 

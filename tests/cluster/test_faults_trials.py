@@ -25,18 +25,18 @@ def _marks(storage: Path, kind: str) -> dict[str, dict]:
 def test_trials_whose_processes_are_killed_are_begun_again(tmp_path: Path) -> None:
     copy_encoders(tmp_path)
     command = Command("grid", tmp_path, *SMALL)
-    command.wait_for(lambda: len(written(tmp_path, "downstream")) >= 2)
-    before = written(tmp_path, "downstream")
+    command.wait_for(lambda: len(written(tmp_path, "evaluation")) >= 2)
+    before = written(tmp_path, "evaluation")
     killed = command.wait_for_descendants(".train")
     for trial in killed:
         os.kill(trial, signal.SIGKILL)
-    seconds = command.wait_for(lambda: len(written(tmp_path, "downstream")) > len(before))
+    seconds = command.wait_for(lambda: len(written(tmp_path, "evaluation")) > len(before))
     done = command.end()
     assert done.code == 0, done.err
     check_grid(tmp_path)
-    now = written(tmp_path, "downstream")
+    now = written(tmp_path, "evaluation")
     assert all(now[path] == at for path, at in before.items())
-    assert not _marks(tmp_path, "downstream")
+    assert not _marks(tmp_path, "evaluation")
     record("trials killed", trials_lost=0, trials_computed_twice=len(killed), seconds_to_go_on=seconds)
 
 
@@ -53,21 +53,21 @@ def _memory_grid(storage: Path, *options: str) -> str:
 def test_a_trial_that_runs_out_of_memory_is_marked_and_retried(tmp_path: Path) -> None:
     copy_encoders(tmp_path)
     said = _memory_grid(tmp_path)
-    ((key, mark),) = _marks(tmp_path, "downstream").items()
+    ((key, mark),) = _marks(tmp_path, "evaluation").items()
     assert said.startswith(f"{key} OutOfMemoryError: its node ran out of memory; resources.memory_per_trial")
     assert mark["name"] == "unet-micro mni152 simple epoch 2 fine_tuning seed 0"
     assert mark["reason"] in said
-    ended = {key: status for key, (status, _) in shown(tmp_path, "downstream", "test/dice").items()}
+    ended = {key: status for key, (status, _) in shown(tmp_path, "evaluation", "test/dice").items()}
     assert (len(ended), ended[key]) == (3, "FAILED")
-    first = written(tmp_path, "downstream")
+    first = written(tmp_path, "evaluation")
     assert len(first) == 2, "the others went on"
 
     assert _memory_grid(tmp_path, "retry") == ""
-    assert not _marks(tmp_path, "downstream")
-    now = written(tmp_path, "downstream")
+    assert not _marks(tmp_path, "evaluation")
+    now = written(tmp_path, "evaluation")
     assert len(now) == 3
     assert first.items() <= now.items()
-    assert list(shown(tmp_path, "downstream", "test/dice").values()) == 3 * [("FINISHED", [1])]
+    assert list(shown(tmp_path, "evaluation", "test/dice").values()) == 3 * [("FINISHED", [1])]
 
 
 def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> None:
@@ -79,10 +79,10 @@ def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> No
     assert done.err.count("failed: unet-micro mni152 simple epoch ") == 3
     assert done.err.count("FloatingPointError: downstream loss is") == 3
     assert "Traceback" not in done.err
-    marks = _marks(tmp_path, "downstream")
+    marks = _marks(tmp_path, "evaluation")
     assert len(marks) == 3
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.get_experiment_by_name("raytransfer-downstream")
+    experiment = client.get_experiment_by_name("raytransfer-evaluation")
     for found in client.search_runs([experiment.experiment_id], "tags.`raytransfer.key` != ''"):
         assert found.info.status == "FAILED"
         assert "FloatingPointError" in found.data.tags["raytransfer.failure"]
@@ -92,13 +92,13 @@ def test_what_gives_nan_is_marked_and_only_that_is_retried(tmp_path: Path) -> No
         assert mark["failed_at"].startswith("20")
 
     missing = sorted(marks)[0]
-    (tmp_path / f"failed/downstream/{missing}.json").unlink()
+    (tmp_path / f"failed/evaluation/{missing}.json").unlink()
     done = run("grid", tmp_path, *options, "--retry-failed")
     assert done.code == 1
     assert done.err.count("failed: ") == 2
     assert "left as it is: what did not fail" in done.err
-    assert missing not in _marks(tmp_path, "downstream")
-    assert Ledger(tmp_path / "results").read("downstream").num_rows == 0
+    assert missing not in _marks(tmp_path, "evaluation")
+    assert Ledger(tmp_path / "results").read("evaluation").num_rows == 0
 
 
 def test_a_pretraining_that_failed_is_left_out_and_the_others_are_trained(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_a_network_cut_for_30_seconds(cluster: Cluster, grid: Grid, undisturbed:
 
 def test_the_head_gone_and_up_again(cluster: Cluster, grid: Grid, undisturbed: Grid) -> None:
     workers = [host for host in (*cluster.workers, cluster.spare) if host.is_on]
-    titles = ("ray::DownstreamTrial", "ray::ResourceTrainable")  # waiting, and at work
+    titles = ("ray::EvaluationTrial", "ray::ResourceTrainable")  # waiting, and at work
     running = sum(len(host.processes(title)) for host in workers for title in titles)
     began = time.monotonic()
     cluster.head.power_off()

@@ -18,7 +18,7 @@ from raytransfer.data.targets.prepared import fingerprint, prepare
 from raytransfer.errors import InputError
 from raytransfer.results.units import (
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
     scoring_units,
 )
@@ -59,7 +59,7 @@ def _units(study: Study) -> list:
     return [
         *pretraining_units(study),
         *scoring_units(study, encoders),
-        *downstream_units(study, configurations(study), encoders),
+        *evaluation_units(study, configurations(study), encoders),
     ]
 
 

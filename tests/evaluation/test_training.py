@@ -1,4 +1,6 @@
 import copy
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ from PIL import Image
 
 from raytransfer.data.arrays import SegmentationData
 from raytransfer.evaluation.learning_curves import draw_learning_curves
-from raytransfer.evaluation.predictions import best_median_worst, draw_predictions
+from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.evaluation.tasks.segmentation import image_dices
+from raytransfer.evaluation.testing import predict_logits
 from raytransfer.evaluation.training import DownstreamTraining
-from raytransfer.metrics.segmentation import SegmentationMetrics
 from raytransfer.models.registry import create_encoder, encoder_of
 from raytransfer.runtime.seeding import seeded
 
@@ -85,9 +88,9 @@ def test_training_learns(target: SegmentationData) -> None:
     assert losses[-1] < losses[0]
     metrics = training.evaluate()
     assert 0 <= metrics["test/jaccard"] <= metrics["test/dice"] <= 1
-    predictions = training.predict(target.test.images)
-    assert predictions.shape == target.test.masks.shape
-    assert set(np.unique(predictions)) <= {0, 1, 2}
+    logits = predict_logits(training.model, target.test.images, "cpu")
+    assert logits.shape == (len(target.test), 3, 64, 64)
+    assert set(np.unique(logits.argmax(1))) <= {0, 1, 2}
 
 
 def test_the_dataset_is_not_changed(target: SegmentationData) -> None:
@@ -97,44 +100,22 @@ def test_the_dataset_is_not_changed(target: SegmentationData) -> None:
     assert np.array_equal(before[1], target.train.masks)
 
 
-def test_the_picture_is_a_picture(target: SegmentationData, tmp_path) -> None:
-    draw_predictions(
-        tmp_path / "p.png", target.test.images[:3], target.test.masks[:3], np.zeros((3, 64, 64), np.int64),
-        class_names=target.class_names, columns=["best", "median", "worst"], title="three",
-    )  # fmt: skip
-    assert np.asarray(Image.open(tmp_path / "p.png")).std() > 10
-
-
 def test_learning_curves_are_a_picture(tmp_path) -> None:
     epochs = {epoch: {"train/loss": 1 / epoch, "test/dice": 0.1 * epoch} for epoch in (1, 2, 3)}
     draw_learning_curves(tmp_path / "c.png", epochs, [["train/loss"], ["test/dice"]], title="curves")
     assert np.asarray(Image.open(tmp_path / "c.png")).std() > 10
 
 
-NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("dices", "chosen"),
-    [
-        ([0.1, 0.9, 0.5], [1, 2, 0]),
-        ([0.1, 0.9, 0.5, 0.6], [1, 3, 0]),  # of two in the middle, the better
-        ([NAN, 0.2, NAN, 0.3], [3, 3, 1]),
-        ([0.7], [0, 0, 0]),
-        ([0.5, 0.5], [0, 0, 1]),
-        ([NAN, NAN], []),
-    ],
-)
-def test_the_best_the_median_and_the_worst_image(dices: list[float], chosen: list[int]) -> None:
-    assert list(best_median_worst(np.array(dices)).values()) == chosen
-
-
-def test_the_dice_of_an_image_is_the_metric_of_it_alone(target: SegmentationData) -> None:
-    training = _training(target)
-    training.train_epoch()
-    dices = training.image_dices()
-    for index, dice in enumerate(dices):
-        metrics = SegmentationMetrics(len(target.class_names))
-        image, mask = target.test[index]
-        metrics.update(training._probabilities(image[None]), torch.from_numpy(mask[None]).long())
-        assert dice == pytest.approx(metrics.compute()["dice"], nan_ok=True)
+@pytest.mark.parametrize("protocol", ["fine_tuning", "frozen"])
+def test_the_numbers_of_the_first_edition(target: SegmentationData, protocol: str) -> None:
+    """Recorded before tasks and protocols were told apart: two epochs, every metric, every image's Dice."""
+    golden = json.loads((Path(__file__).parent / "golden/downstream_training.json").read_text())[protocol]
+    with seeded(0):
+        encoder = create_encoder("unet-micro")
+    recipe = DownstreamSettings(epochs=2)
+    evaluation = PROTOCOLS[protocol].start("unet-micro", encoder, recipe, target, seed=0, device="cpu")
+    history = [{"epoch": epoch, **evaluation.step()} for epoch in (1, 2)]
+    for ours, theirs in zip(history, golden["history"], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-12, abs=0)
+    dices = image_dices(target, lambda images: predict_logits(evaluation.model, images, "cpu"), batch_size=8)
+    assert dices.tolist() == pytest.approx(golden["image_dices"], rel=1e-12, abs=0, nan_ok=True)

@@ -11,14 +11,15 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from raytransfer.models.trained import load_trained
+from raytransfer.evaluation.trained import load_trained
 from raytransfer.results.ledger import Ledger
+from raytransfer.results.schemas import read_rows
 from raytransfer.results.storage import Storage
 
 pytestmark = pytest.mark.cluster
 
-COUNTS = {"pretraining": 2 * 8, "robustness": 2 * 3, "downstream": 2 * 3 * 2}
-RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
+COUNTS = {"pretraining": 2 * 8, "robustness": 2 * 3, "evaluation": 2 * 3 * 2}
+RUNS = {"pretraining": 2, "robustness": 6, "evaluation": 12}
 
 
 @pytest.mark.alone
@@ -43,12 +44,12 @@ def test_the_ledger_has_everything_once(smoke) -> None:
     ledger = Ledger(storage / "results")
     ledger.check()
     assert {kind: ledger.read(kind).num_rows for kind in COUNTS} == COUNTS
-    trials = ledger.read("downstream").to_pylist()
+    trials = read_rows(ledger.read("evaluation"))
     assert len({(t["model"], t["epoch"], t["protocol"], t["seed"]) for t in trials}) == 12
     for trial in trials:
-        assert 0 <= trial["jaccard"] <= trial["dice"] < 1
+        assert 0 <= trial["metrics"]["jaccard"] <= trial["metrics"]["dice"] < 1
         assert [epoch["epoch"] for epoch in trial["history"]] == [1, 2]
-        assert trial["history"][-1]["test/dice"] == trial["dice"]
+        assert trial["history"][-1]["metrics"]["test/dice"] == trial["metrics"]["dice"]
     for row in ledger.read("robustness").to_pylist():
         choices = {(s["distance"], s["margin"], s["level"], s["pooled"]): s for s in row["scores"]}
         assert len(choices) == len(row["scores"]) == 3 * 5 * 5 * 2
@@ -84,21 +85,23 @@ def test_mlflow_has_one_run_for_each(smoke, runs) -> None:
         shown = runs(storage, kind)
         assert len(shown) == len({run.data.tags["raytransfer.key"] for run in shown}) == count
         assert {run.info.status for run in shown} == {"FINISHED"}
-    trials = {row["key"]: row for row in Ledger(storage / "results").read("downstream").to_pylist()}
+    trials = {row["key"]: row for row in read_rows(Ledger(storage / "results").read("evaluation"))}
     client = MlflowClient(f"sqlite:///{storage}/mlflow.db")
-    for run in runs(storage, "downstream"):
+    for run in runs(storage, "evaluation"):
         row = trials[run.data.tags["raytransfer.key"]]
         expected = {
             name: str(row[name]) for name in ("model", "encoder", "scheme", "epoch", "protocol", "seed")
         }
         assert {name: run.data.params[name] for name in expected} == expected
         assert run.data.params["dataset"] == "mni152"
-        assert run.data.metrics["test/dice"] == row["dice"]
+        assert run.data.metrics["test/dice"] == row["metrics"]["dice"]
         history = client.get_metric_history(run.info.run_id, "test/dice")
-        assert [(m.step, m.value) for m in history] == [(e["epoch"], e["test/dice"]) for e in row["history"]]
+        assert [(m.step, m.value) for m in history] == [
+            (step["epoch"], step["metrics"]["test/dice"]) for step in row["history"]
+        ]
         files = {f.path for f in client.list_artifacts(run.info.run_id)}
         assert files >= {"config.json", "predictions.png", "curves.csv", "curves.png"}
-        assert run.data.metrics["summary/final_dice"] == row["dice"]
+        assert run.data.metrics["summary/final_performance"] == row["metrics"]["dice"]
         parent = client.get_run(run.data.tags["mlflow.parentRunId"])
         assert parent.info.status == "FINISHED"
         assert parent.data.tags["raytransfer.command"].startswith("python experiments/grid.py --preset smoke")
@@ -110,7 +113,7 @@ def test_the_best_model_of_each_configuration_can_be_used(
     """With one seed, every trial is the best of its configuration. No pickle is read."""
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     storage, _ = smoke
-    run = next(run for run in runs(storage, "downstream") if run.data.params["protocol"] == "fine_tuning")
+    run = next(run for run in runs(storage, "evaluation") if run.data.params["protocol"] == "fine_tuning")
     uri = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{storage}/mlflow.db")
     try:
@@ -124,7 +127,7 @@ def test_the_best_model_of_each_configuration_can_be_used(
     with torch.inference_mode():
         torch.testing.assert_close(model(images), trained(images))
     assert signature.outputs.inputs[0].shape == (-1, len(about["class_names"]), 64, 64)
-    assert all("raytransfer.model" in run.data.tags for run in runs(storage, "downstream"))
+    assert all("raytransfer.model" in run.data.tags for run in runs(storage, "evaluation"))
 
 
 def test_mlflow_has_the_encoders(smoke, runs) -> None:
@@ -146,7 +149,7 @@ def test_the_series_says_what_it_is(smoke) -> None:
     assert (meta["epoch"], meta["source"], meta["image_size"]) == (8, "photographs", 64)
     assert meta["versions"]["torch"]
     assert 0 <= meta["metrics"]["val/top1"] <= meta["metrics"]["val/top5"] <= 1
-    trial = next((storage / "downstream").iterdir())
+    trial = next((storage / "evaluation").iterdir())
     config = json.loads((trial / "config.json").read_text())
     assert config["results"]["test/dice"] > 0
     assert config["versions"]["torch"]

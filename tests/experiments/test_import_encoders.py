@@ -9,7 +9,7 @@ import torch
 from raytransfer.models.registry import create_encoder
 from raytransfer.ray_train.pretraining import is_imported, pretrain, series_problem
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import configurations, downstream_units, pretraining_units
+from raytransfer.results.units import configurations, evaluation_units, pretraining_units
 from raytransfer.study import Study
 from raytransfer.thesis.public_weights import reference_key
 from raytransfer.tracking.tracker import Tracker
@@ -45,7 +45,7 @@ def test_imported_series_are_used_and_never_trained_on(
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", artifact_root=tmp_path / "artifacts")
     pretrain([unit], storage, tracker)
     assert storage.series("swin", "simple").fingerprints() == before
-    trials = downstream_units(study, configurations(study), {("swin", "simple"): before})
+    trials = evaluation_units(study, configurations(study), {("swin", "simple"): before})
     assert len(trials) == 3 * 2 * 5, "of the checkpoints that are there"
 
     files[0].write_bytes(files[0].read_bytes()[:1000])

@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from raytransfer.models.checkpoints import CheckpointSeries
+from raytransfer.results.evaluations import read_metrics
 from raytransfer.results.ledger import Ledger
 
 pytestmark = pytest.mark.cluster
@@ -26,8 +27,8 @@ def _wait_for(process: subprocess.Popen, storage: Path, kind: str, count: int) -
 
 
 def _dice(storage: Path) -> dict[str, float]:
-    rows = Ledger(storage / "results").read("downstream").to_pylist()
-    return {row["key"]: row["dice"] for row in rows}
+    found = read_metrics(Ledger(storage / "results"), None)
+    return {key: metrics["dice"] for key, metrics in found.items()}
 
 
 def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
@@ -36,7 +37,7 @@ def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
     for folder in ("pretraining", "results/pretraining", "results/robustness"):
         shutil.copytree(smoke[0] / folder, tmp_path / folder)
     process = start("grid", tmp_path, *ONE_MODEL)
-    _wait_for(process, tmp_path, "downstream", 2)
+    _wait_for(process, tmp_path, "evaluation", 2)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     time.sleep(2)  # a trial may still be writing its row
@@ -47,7 +48,7 @@ def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
     assert {p: p.stat().st_mtime_ns for p in finished} == finished, "a finished result was computed again"
     assert _dice(tmp_path) == {key: dice for key, dice in _dice(smoke[0]).items() if key.startswith("unet-")}
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    experiment = client.get_experiment_by_name("raytransfer-downstream")
+    experiment = client.get_experiment_by_name("raytransfer-evaluation")
     runs = client.search_runs([experiment.experiment_id], "params.seed = '0'")
     assert len(runs) == 6
     for found in runs:
@@ -83,7 +84,7 @@ def test_an_interrupted_grid_says_so_and_keeps_what_is_done(smoke, start, tmp_pa
     shutil.copytree(smoke[0], storage)
     before = len(_dice(storage))
     process = start("grid", storage, "--set", "seeds=[1, 2, 3]")
-    _wait_for(process, storage, "downstream", before + 2)
+    _wait_for(process, storage, "evaluation", before + 2)
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

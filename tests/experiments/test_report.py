@@ -38,7 +38,7 @@ def test_a_studys_ledger(report, smoke, tmp_path: Path, capsys) -> None:
     assert (tmp_path / "whole/figures/pretraining.csv").read_text().count("\n") == 1 + 2 * 8
     assert {path: path.read_bytes() for path in storage.rglob("*") if path.is_file()} == before
 
-    next((storage / "results/downstream").glob("unet-micro-*-epoch-0002-fine_tuning-*")).unlink()
+    next((storage / "results/evaluation").glob("unet-micro-*-epoch-0002-fine_tuning-*")).unlink()
     assert report(*study, "--output", str(tmp_path / "part")) == 0
     page = (tmp_path / "part/report.html").read_text()
     assert "unet-micro mni152 simple fine_tuning: trainings are missing of epoch 2" in page

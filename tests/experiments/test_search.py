@@ -121,7 +121,7 @@ def test_a_damaged_database_of_optuna_is_one_line(
             "--stop=significant-fall --objective=accuracy",
             "needs standard errors, and accuracy has no",
         ),
-        ("search", "--objective=dice", "--objective dice is not of --what pretraining: robustness, accuracy"),
+        ("search", "--objective=performance", "--objective performance is not of --what pretraining"),
         ("search", "--optuna-storage=foo", "--optuna-storage foo cannot be used (Could not parse SQLAlchemy"),
         (
             "search",

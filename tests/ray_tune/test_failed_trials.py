@@ -36,10 +36,10 @@ from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result,
 from raytransfer.ray_tune.scoring import score
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
-    DownstreamUnit,
+    EvaluationUnit,
     PretrainingUnit,
     configurations,
-    downstream_units,
+    evaluation_units,
     scoring_units,
 )
 from raytransfer.scheduling.rules import FirstPeak
@@ -172,9 +172,9 @@ class Shown:
         self.failed[record.key] = reason
 
 
-def _trials(storage: Storage, **resources: float) -> list[DownstreamUnit]:
+def _trials(storage: Storage, **resources: float) -> list[EvaluationUnit]:
     study = replace(STUDY, resources=ResourcesSettings(**resources))
-    return downstream_units(study, configurations(study), _encoders(storage))
+    return evaluation_units(study, configurations(study), _encoders(storage))
 
 
 def _encoders(storage: Storage) -> dict[tuple[str, str], dict[int, str]]:
@@ -205,8 +205,8 @@ def test_a_gpu_that_torch_cannot_use(one_cpu: None, storage: Storage) -> None:
         f"(on {HOST}; ",
     )
     assert len(shown.failed) == 3, "more was begun"
-    assert len(list(storage.failures.root.glob("downstream/*.txt"))) == 3
-    assert storage.ledger.read("downstream").num_rows == 0
+    assert len(list(storage.failures.root.glob("evaluation/*.txt"))) == 3
+    assert storage.ledger.read("evaluation").num_rows == 0
 
 
 def test_a_package_that_the_nodes_lack(
@@ -215,8 +215,8 @@ def test_a_package_that_the_nodes_lack(
     module = ModuleType("not_on_the_nodes")  # this process has it and no other
     monkeypatch.setitem(sys.modules, module.__name__, module)
     vars(module)["Trainable"] = tune.Trainable
-    exec("class DownstreamTrial(Trainable): pass", vars(module))
-    monkeypatch.setattr(grid, "DownstreamTrial", module.DownstreamTrial)
+    exec("class EvaluationTrial(Trainable): pass", vars(module))
+    monkeypatch.setattr(grid, "EvaluationTrial", module.EvaluationTrial)
     shown = Shown()
     message = _ended(
         lambda: grid.train_grid(_trials(storage), storage, shown),

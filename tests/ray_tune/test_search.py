@@ -9,12 +9,12 @@ from optuna.trial import TrialState
 from raytransfer.ray_train.failed import Cause, Failed
 from raytransfer.ray_tune.failed_trials import failed_result
 from raytransfer.ray_tune.search import _Optuna, _resumed, with_settings
-from raytransfer.results.units import Configuration, DownstreamUnit, PretrainingUnit
+from raytransfer.results.units import Configuration, EvaluationUnit, PretrainingUnit
 from raytransfer.study import Study
 
 SETTINGS = {"learning_rate": 0.01, "weight_decay": 0.2, "augmentation": 0.5}
 PRETRAINING = PretrainingUnit(study=Study(), encoder="unet-micro", scheme="simple")
-DOWNSTREAM = DownstreamUnit(
+DOWNSTREAM = EvaluationUnit(
     study=Study(),
     configuration=Configuration(
         model="unet-micro", dataset="mni152", scheme="simple", epoch=20, protocol="fine_tuning"

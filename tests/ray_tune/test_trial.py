@@ -12,14 +12,14 @@ from raytransfer.models.checkpoints import save_encoder
 from raytransfer.models.registry import create_encoder
 from raytransfer.ray_train.failed import Cause, Failed, failed_by
 from raytransfer.ray_tune.scoring import _score_shard
-from raytransfer.ray_tune.trial import DownstreamTrial, TrialRun
-from raytransfer.results.provenance import result_row
+from raytransfer.ray_tune.trial import EvaluationTrial, TrialRun
+from raytransfer.results.evaluations import evaluation_row
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
-    DownstreamUnit,
+    EvaluationUnit,
     ScoringUnit,
     configurations,
-    downstream_units,
+    evaluation_units,
     scoring_units,
 )
 from raytransfer.study import Study
@@ -28,20 +28,16 @@ from raytransfer.study import Study
 def test_a_finished_trial_that_is_begun_again_gives_its_result(tmp_path: Path) -> None:
     """Its last answer got lost with the network: Tune takes it for lost."""
     study = Study(seeds=(5,))
-    (unit,) = downstream_units(
+    (unit,) = evaluation_units(
         study, [next(configurations(study))], {("unet-micro", "simple"): {0: "a" * 64}}
     )
     history = [
         {"epoch": epoch, "train/loss": 0.5, **{f"test/{name}": epoch / 8 for name in METRICS}}
         for epoch in (1, 2)
     ]
-    row = result_row(
-        key=unit.key, settings=unit.settings, seconds=1.0, **vars(unit.configuration), encoder=unit.encoder,
-        encoder_sha256=unit.encoder_sha256, seed=unit.seed, history=history, **dict.fromkeys(METRICS, 0.25),
-    )  # fmt: skip
-    Storage(tmp_path).ledger.append("downstream", row)
+    Storage(tmp_path).ledger.append("evaluation", evaluation_row(unit, history, seconds=1.0))
 
-    class Trial(DownstreamTrial):
+    class Trial(EvaluationTrial):
         def setup(self, config: dict[str, Any]) -> None:
             super().setup(config, units={unit.key: unit}, data={}, root=tmp_path)
 
@@ -52,13 +48,13 @@ def test_a_finished_trial_that_is_begun_again_gives_its_result(tmp_path: Path) -
 
 
 @pytest.fixture
-def replaced(tmp_path: Path) -> tuple[Storage, DownstreamUnit, ScoringUnit, str]:
+def replaced(tmp_path: Path) -> tuple[Storage, EvaluationUnit, ScoringUnit, str]:
     """A storage, units of an encoder that was replaced there, and the SHA-256 that is there."""
     storage, study = Storage(tmp_path), Study(target=TargetSettings(image_size=32, slice_step=10))
     path = storage.series("unet-micro", "simple").path(0)
     encoders = {("unet-micro", "simple"): {0: save_encoder(path, create_encoder("unet-micro"), {"epoch": 0})}}
     there = save_encoder(path, create_encoder("unet-micro"), {"epoch": 0})
-    (trial, *_) = downstream_units(study, [next(configurations(study))], encoders)
+    (trial, *_) = evaluation_units(study, [next(configurations(study))], encoders)
     (scoring,) = scoring_units(study, encoders)
     return storage, trial, scoring, there
 

@@ -30,14 +30,15 @@ def _records(tmp_path: Path) -> Records:
             "epoch": epoch,
             "seed": seed,
             "source_accuracy": 0.1 * epoch,
-            **dict.fromkeys(METRICS, 0.5 + 0.01 * epoch + 0.001 * seed),
+            **dict.fromkeys((*METRICS, "performance"), 0.5 + 0.01 * epoch + 0.001 * seed),
+            "metric": "Dice",
         }
         for model, protocol in keys
         for epoch in (0, 1, 2)
         for seed in (0, 1)
     ]
     lost = trials[3]  # full, epoch 1, seed 1
-    lost.update(dict.fromkeys(METRICS))
+    lost.update(dict.fromkeys((*METRICS, "performance")))
     scores = [
         {
             "dataset": "d<b>", "encoder": "unet-micro", "scheme": "simple", "epoch": epoch,
@@ -92,7 +93,10 @@ def test_missing_cells_are_shown_with_what_fills_them(report, open_page, tmp_pat
 
 def test_where_nothing_is_complete_the_page_says_what_fills_it(report, open_page, tmp_path: Path) -> None:
     whole = _records(tmp_path)
-    lost = [dict(row, **dict.fromkeys(METRICS)) if row["epoch"] else row for row in whole.trials.to_pylist()]
+    lost = [
+        dict(row, **dict.fromkeys((*METRICS, "performance"))) if row["epoch"] else row
+        for row in whole.trials.to_pylist()
+    ]
     records = replace(whole, curves=[], trials=pa.Table.from_pylist(lost, schema=whole.trials.schema))
     assert report.experiment(records) == 0
     page = open_page(tmp_path / "report.html")
@@ -144,6 +148,6 @@ def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
         records.storage.root / "mlartifacts",
         True,
     )
-    assert (kind, artifacts[page], closed) == ("downstream", "", "closed")
+    assert (kind, artifacts[page], closed) == ("evaluation", "", "closed")
     report.show_in_mlflow(replace(records, options=Namespace(tracking_uri="http://broken")), page)
     assert "not shown in MLflow: nobody answers" in capsys.readouterr().err

@@ -10,9 +10,10 @@ from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.report.figures import draw_scores
 from raytransfer.report.tables import answer_text
 from raytransfer.results.curves import curves, recorded
+from raytransfer.results.evaluations import evaluation_row
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.provenance import result_row
-from raytransfer.results.units import configurations, downstream_units, scoring_units
+from raytransfer.results.units import configurations, evaluation_units, scoring_units
 from raytransfer.statistics.answer import Answer, recommend
 from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.selection import BEST, LAST, PEAK
@@ -28,7 +29,7 @@ SCORES = {  # epoch: (not pooled, pooled)
 
 
 def _trials() -> list:
-    return downstream_units(STUDY, configurations(STUDY), ENCODERS)
+    return evaluation_units(STUDY, configurations(STUDY), ENCODERS)
 
 
 @pytest.fixture
@@ -48,10 +49,7 @@ def ledger(tmp_path: Path) -> Ledger:
         dice = DICE[unit.configuration.epoch][unit.seed]
         metrics = dict.fromkeys(METRICS, 0.5) | {"dice": dice, "jaccard": dice / (2 - dice)}
         last = {"epoch": 1, "train/loss": 0.5, **{f"test/{name}": metrics[name] for name in METRICS}}
-        ledger.append("downstream", result_row(
-            key=unit.key, settings={}, seconds=1.0, **vars(unit.configuration), encoder="unet-micro",
-            encoder_sha256=unit.encoder_sha256, seed=unit.seed, history=[last], **metrics,
-        ))  # fmt: skip
+        ledger.append("evaluation", evaluation_row(unit, [last], seconds=1.0))
     return ledger
 
 
@@ -63,7 +61,7 @@ def _answer(ledger: Ledger) -> tuple[Answer, list[Curve]]:
 def test_the_answer_is_what_a_person_computes_by_hand(ledger: Ledger) -> None:
     full, decoder_only = _answer(ledger)[0].summaries
     assert (full.curve.protocol, decoder_only.curve.protocol) == ("fine_tuning", "frozen")
-    assert full.curve.dice[0] == pytest.approx(0.6)
+    assert full.curve.performance[0] == pytest.approx(0.6)
     assert full.curve.spread[0] == pytest.approx(0.2 / math.sqrt(2))
     assert (full.best, full.epoch(LAST)) == (5, 20)
     assert (full.epoch(BEST), full.epoch(PEAK)) == (20, 1), "epoch 0 has the best score but is no candidate"
@@ -93,7 +91,7 @@ def test_an_incomplete_group_gives_no_answer(ledger: Ledger) -> None:
     trial = next(
         u for u in _trials() if u.configuration.protocol == "fine_tuning" and u.configuration.epoch == 5
     )
-    ledger.path("downstream", trial.key).unlink()
+    ledger.path("evaluation", trial.key).unlink()
     assert [summary.curve.protocol for summary in _answer(ledger)[0].summaries] == ["frozen"]
 
 

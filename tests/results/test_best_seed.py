@@ -2,33 +2,28 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.metrics.segmentation import METRICS
 from raytransfer.results.best_seed import all_seeds_finished, best_seed, keep_best_model
-from raytransfer.results.provenance import result_row
+from raytransfer.results.evaluations import evaluation_row
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import DownstreamUnit, configurations, downstream_units
+from raytransfer.results.units import EvaluationUnit, configurations, evaluation_units
 from raytransfer.study import Study
 
 NAN = float("nan")
 STUDY = Study(seeds=(5, 6, 7))
 
 
-def _trials() -> list[DownstreamUnit]:
+def _trials() -> list[EvaluationUnit]:
     """The three trials of one configuration."""
     encoders = {("unet-micro", "simple"): {0: "a" * 64}}
-    return downstream_units(STUDY, [next(configurations(STUDY))], encoders)
+    return evaluation_units(STUDY, [next(configurations(STUDY))], encoders)
 
 
-def _finish(unit: DownstreamUnit, dice: float, storage: Storage) -> None:
+def _finish(unit: EvaluationUnit, dice: float, storage: Storage) -> None:
     """End a trial as it ends in a grid: the model, the row, then the tidying up."""
     storage.trained(unit.key).parent.mkdir(parents=True)
     storage.trained(unit.key).touch()
-    metrics = {**dict.fromkeys(METRICS, 0.1), "dice": dice}
-    row = result_row(
-        key=unit.key, settings=unit.settings, seconds=1.0, **vars(unit.configuration), encoder=unit.encoder,
-        encoder_sha256=unit.encoder_sha256, seed=unit.seed, history=[], **metrics,
-    )  # fmt: skip
-    storage.ledger.append("downstream", row)
+    step = {"epoch": 1, "train/loss": 0.5, "test/dice": dice, "test/jaccard": 0.1}
+    storage.ledger.append("evaluation", evaluation_row(unit, [step], seconds=1.0))
     keep_best_model(unit, storage)
 
 

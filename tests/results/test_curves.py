@@ -8,11 +8,12 @@ import pytest
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.results.curves import curves, incomplete, recorded
+from raytransfer.results.evaluations import evaluation_row
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.provenance import result_row
 from raytransfer.results.units import (
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
     scoring_units,
 )
@@ -30,8 +31,9 @@ def score_table(rows: list[tuple]) -> pa.Table:
 
 
 def trial_table(rows: list[tuple]) -> pa.Table:
-    names = ("model", "dataset", "encoder", "scheme", "protocol", "epoch", "seed", "dice", "source_accuracy")
-    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
+    names = ("model", "dataset", "encoder", "scheme", "protocol", "epoch", "seed")
+    names = (*names, "performance", "source_accuracy")
+    return pa.Table.from_pylist([{**dict(zip(names, row, strict=True)), "metric": "Dice"} for row in rows])
 
 
 SCORES = score_table(
@@ -73,7 +75,7 @@ def test_a_curve_is_what_a_person_reads_from_the_tables() -> None:
     assert simple.standard_errors[COSINE] == (0.01, 0.01, 0.01)
     assert all(map(math.isnan, simple.standard_errors[PEARSON]))
     assert [len(seeds) for seeds in simple.performances] == [3, 3, 2], "a repeated seed counts once"
-    assert simple.dice == pytest.approx((0.3, 0.5, 0.8))
+    assert simple.performance == pytest.approx((0.3, 0.5, 0.8))
     assert simple.spread == pytest.approx((0.1, 0.1, 0))
     assert math.isnan(simple.source_accuracy[0])
     assert simple.source_accuracy[1:] == (0.25, 0.5)
@@ -119,7 +121,7 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
     }
     scorings, trials = (
         scoring_units(STUDY, encoders),
-        downstream_units(STUDY, configurations(STUDY), encoders),
+        evaluation_units(STUDY, configurations(STUDY), encoders),
     )
     score_rows, trial_rows = [], []
     for i, unit in enumerate(scorings):
@@ -144,10 +146,8 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
                            i / 100 if there else None, accuracy))  # fmt: skip
         if there:
             metrics = dict.fromkeys(METRICS, 0.5) | {"dice": i / 100}
-            ledger.append("downstream", result_row(
-                key=unit.key, settings={}, seconds=1.0, **vars(c), encoder=unit.encoder, history=[],
-                encoder_sha256=unit.encoder_sha256, seed=unit.seed, **metrics,
-            ))  # fmt: skip
+            step = {"epoch": 1, **{f"test/{name}": value for name, value in metrics.items()}}
+            ledger.append("evaluation", evaluation_row(unit, [step], seconds=1.0))
     pretraining = pretraining_units(STUDY)[0]
     ledger.append("pretraining", result_row(
         key=pretraining.epoch_key(1), settings={}, seconds=1.0, encoder="unet-micro", scheme="simple",
@@ -169,7 +169,7 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
 def test_nothing_recorded_gives_no_curves(tmp_path: Path) -> None:
     encoders = {("unet-micro", "simple"): dict.fromkeys((0, 1), "a" * 64)}
     study = Study(models=("unet-micro",))
-    trials = downstream_units(study, configurations(study), encoders)
+    trials = evaluation_units(study, configurations(study), encoders)
     tables = recorded(Ledger(tmp_path), scoring_units(study, encoders), trials)
     assert curves(*tables) == []
     assert (

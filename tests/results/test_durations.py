@@ -1,9 +1,8 @@
 import math
 from pathlib import Path
 
-from raytransfer.report.figures import draw_pretraining
-
 from raytransfer.pretraining.schemes import SCHEMES
+from raytransfer.report.figures import draw_pretraining
 from raytransfer.results.durations import pretraining_epochs, source_curves
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.provenance import result_row

@@ -19,22 +19,22 @@ def _full() -> OSError:
 
 def test_a_mark_leaves_work_out_until_it_is_asked_for(tmp_path: Path) -> None:
     storage = Storage(tmp_path)
-    assert storage.pending("downstream", ["a"]) == {"a"}
-    storage.failures.record("downstream", "a", "A", "ValueError: no", details="Traceback ...", host="b")
-    storage.failures.record("downstream", "c", "C", "its host was lost", details="", permanent=False)
-    (found,) = Storage(tmp_path).failures.known("downstream", ["a", "b", "c"])
+    assert storage.pending("evaluation", ["a"]) == {"a"}
+    storage.failures.record("evaluation", "a", "A", "ValueError: no", details="Traceback ...", host="b")
+    storage.failures.record("evaluation", "c", "C", "its host was lost", details="", permanent=False)
+    (found,) = Storage(tmp_path).failures.known("evaluation", ["a", "b", "c"])
     assert (found.name, found.reason, found.host) == ("A", "ValueError: no", "b")
-    assert [of.key for of in storage.failures.known("downstream", ["a", "b", "c"])] == ["a", "c"]
-    assert storage.failures.details("downstream", "a").read_text() == "Traceback ..."
+    assert [of.key for of in storage.failures.known("evaluation", ["a", "b", "c"])] == ["a", "c"]
+    assert storage.failures.details("evaluation", "a").read_text() == "Traceback ..."
     for retry, pending in ((False, {"b", "c"}), (True, {"a"})):
         again = Storage(tmp_path, retry_failed=retry)
-        assert again.pending("downstream", ["a", "b", "c"]) == pending
-    storage.failures.forget("downstream", "a")
-    assert storage.pending("downstream", ["a"]) == {"a"}
-    assert not list(tmp_path.glob("failed/downstream/a*"))
+        assert again.pending("evaluation", ["a", "b", "c"]) == pending
+    storage.failures.forget("evaluation", "a")
+    assert storage.pending("evaluation", ["a"]) == {"a"}
+    assert not list(tmp_path.glob("failed/evaluation/a*"))
 
 
-MARK = {"kind": "downstream", "key": "a", "name": "A", "reason": "no", "host": "b", "failed_at": "now"}
+MARK = {"kind": "evaluation", "key": "a", "name": "A", "reason": "no", "host": "b", "failed_at": "now"}
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ MARK = {"kind": "downstream", "key": "a", "name": "A", "reason": "no", "host": "
         ("{}", "missing 6 required"),
         ("[]", "must be a mapping"),
         (json.dumps({**MARK, "reason": None}), "name, reason and host must be text"),
-        (json.dumps({**MARK, "key": "b"}), "it is of other work, downstream b"),
+        (json.dumps({**MARK, "key": "b"}), "it is of other work, evaluation b"),
     ],
     ids=lambda text: text[:20],
 )
 def test_a_broken_mark_is_named(tmp_path: Path, content: str, why: str) -> None:
     storage = Storage(tmp_path)
-    storage.failures.record("downstream", "c", "C", "no", details="")
+    storage.failures.record("evaluation", "c", "C", "no", details="")
     storage.failures.check()
-    path = storage.failures.path("downstream", "a")
+    path = storage.failures.path("evaluation", "a")
     atomic_write(path, content.encode())
     with pytest.raises(InputError) as raised:
         storage.failures.check()
@@ -63,8 +63,8 @@ def test_a_broken_mark_is_named(tmp_path: Path, content: str, why: str) -> None:
     assert why in message
     assert "delete it, and the same command tries that work again" in message
     # One that breaks while a command runs counts by being there.
-    assert not storage.pending("downstream", ["a"])
-    (found,) = storage.failures.known("downstream", ["a"])
+    assert not storage.pending("evaluation", ["a"])
+    (found,) = storage.failures.known("evaluation", ["a"])
     assert (found.key, f"{path} cannot be read" in found.reason) == ("a", True)
 
 

@@ -3,11 +3,13 @@ from dataclasses import replace
 import pytest
 
 from raytransfer.data.settings import TargetSettings
+from raytransfer.errors import InputError
 from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.results.units import (
+    check_evaluations,
     configurations,
-    downstream_units,
+    evaluation_units,
     pretraining_units,
     scoring_units,
 )
@@ -23,7 +25,7 @@ STUDY = Study(schemes=("simple", "advanced"))
 
 
 def _trials(study: Study, encoders: dict = ENCODERS) -> list:
-    return downstream_units(study, configurations(study), encoders)
+    return evaluation_units(study, configurations(study), encoders)
 
 
 def _keys(study: Study) -> tuple[set, set, set]:
@@ -69,3 +71,49 @@ def test_new_weights_mean_new_scores_and_trials() -> None:
     before, after = ({unit.key for unit in _trials(STUDY, encoders)} for encoders in (ENCODERS, changed))
     kept = {unit.key for unit in _trials(STUDY) if unit.configuration.epoch < 5}
     assert before & after == kept
+
+
+def test_on_classification_a_name_means_its_encoder_and_each_training_is_made_once() -> None:
+    study = Study(
+        models=("resnet-unet-micro", "resnet-micro", "unet-micro"),
+        datasets=("mni152-planes",),
+        protocols=("fine_tuning", "linear_probe"),
+    )
+    check_evaluations(study)
+    assert list(dict.fromkeys(c.model for c in configurations(study))) == ["resnet-micro", "unet-micro"]
+    assert [unit.encoder for unit in pretraining_units(study)] == ["resnet-micro", "unet-micro"]
+    keys = [unit.key for unit in _trials(study)]
+    assert len(keys) == len(set(keys))
+    both = replace(study, models=("resnet-unet-micro",), datasets=("mni152", "mni152-planes"))
+    assert {(c.model, c.dataset) for c in configurations(both)} == {
+        ("resnet-unet-micro", "mni152"), ("resnet-micro", "mni152-planes"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"models": ("resnet-micro",)},
+            "dataset 'mni152' is for segmentation: model 'resnet-micro' is an encoder without a decoder",
+        ),
+        (
+            {"protocols": ("frozen", "linear_probe")},
+            "protocol 'linear_probe' on dataset 'mni152': a linear probe predicts one label per image",
+        ),
+    ],
+)
+def test_what_does_not_suit_a_task_is_refused_in_a_line(change: dict, says: str) -> None:
+    with pytest.raises(InputError, match=says) as refused:
+        check_evaluations(replace(STUDY, **change))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_unit_depends_on_what_its_protocol_does() -> None:
+    study = Study(
+        models=("unet-micro",), datasets=("mni152-planes",), protocols=("frozen", "linear_probe"), seeds=(0,)
+    )
+    longer = replace(study, downstream=DownstreamSettings(epochs=3))
+    same = {unit.key for unit in _trials(study)} & {unit.key for unit in _trials(longer)}
+    assert same == {unit.key for unit in _trials(study) if unit.configuration.protocol == "linear_probe"}
+    assert {unit.num_steps for unit in _trials(longer)} == {1, 3}

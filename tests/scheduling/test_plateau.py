@@ -95,7 +95,7 @@ class Half:
 
     def __init__(self, of: list[Curve]) -> None:
         self.curves = of
-        self.dice = np.array([curve.dice for curve in of])
+        self.dice = np.array([curve.performance for curve in of])
         self.tis = self.dice / self.dice.max(axis=1, keepdims=True)
         self.epochs = np.array(of[0].epochs)
 

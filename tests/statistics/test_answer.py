@@ -23,6 +23,7 @@ def small(
     return Curve(
         **of,
         protocol=protocol,
+        metric="Dice",
         epochs=tuple(dice),
         performances=tuple(dice.values()),
         scores={choice: scores},

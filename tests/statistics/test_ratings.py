@@ -37,6 +37,7 @@ def curve(encoder: str, protocol: str, scores: tuple, dice: tuple, *, error: flo
         dataset="d",
         scheme="simple",
         protocol=protocol,
+        metric="Dice",
         epochs=(0, 1, 5, 20),
         performances=tuple((value,) for value in dice),
         scores={CHOICE: scores},

@@ -112,12 +112,12 @@ def test_a_series_moves_and_a_checkpoint_being_written_does_not_count(root: Stor
 
 def test_failures_are_kept(root: StoragePath) -> None:
     failures = Failures(root / "failed")
-    failures.record("downstream", "a", "A", "ValueError: no", details="Traceback")
-    assert [of.reason for of in Failures(root / "failed").known("downstream", ["a", "b"])] == [
+    failures.record("evaluation", "a", "A", "ValueError: no", details="Traceback")
+    assert [of.reason for of in Failures(root / "failed").known("evaluation", ["a", "b"])] == [
         "ValueError: no"
     ]
-    failures.forget("downstream", "a")
-    assert not failures.path("downstream", "a").exists()
+    failures.forget("evaluation", "a")
+    assert not failures.path("evaluation", "a").exists()
 
 
 def test_of_many_files_those_that_are_there(root: StoragePath) -> None:
@@ -132,9 +132,9 @@ def test_of_many_files_those_that_are_there(root: StoragePath) -> None:
 def test_a_ledger_names_what_is_torn(root: StoragePath) -> None:
     ledger = Ledger(root / "results")
     for key in "ab":
-        atomic_write(ledger.path("downstream", key), b"torn")
-    assert ledger.finished("downstream", ["a", "b", "c"]) == {"a", "b"}
-    assert ledger.read("downstream", ["a", "b", "c"]).num_rows == 0
+        atomic_write(ledger.path("evaluation", key), b"torn")
+    assert ledger.finished("evaluation", ["a", "b", "c"]) == {"a", "b"}
+    assert ledger.read("evaluation", ["a", "b", "c"]).num_rows == 0
     with pytest.raises(DamagedLedgerError, match=r"a\.parquet .*; .*b\.parquet .*; the other 0 results"):
         ledger.check()
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_fetched_is_not_called_corrupt(
     root = UPath("memory://away")
     series, ledger = CheckpointSeries(root / "series"), Ledger(root / "results")
     save_encoder(series.path(1), create_encoder("unet-micro"), {"epoch": 1})
-    atomic_write(ledger.path("downstream", "a"), b"")
+    atomic_write(ledger.path("evaluation", "a"), b"")
 
     def away(path: StoragePath) -> bytes:
         raise error

@@ -49,13 +49,13 @@ def _identity(pid: int) -> str:
 
 def _record(key: str, epochs: int) -> RunRecord:
     reported = {epoch: {"test/dice": epoch / 10} for epoch in range(1, epochs + 1)}
-    return RunRecord(kind="downstream", key=key, name=key, params={}, epochs=reported, documents={})
+    return RunRecord(kind="evaluation", key=key, name=key, params={}, epochs=reported, documents={})
 
 
 def _status(uri: str) -> dict[str, tuple[str, str | None]]:
     """Status, and why it was stopped, of the runs in the store; the commands are named by their place."""
     client = MlflowClient(uri)
-    experiment = client.get_experiment_by_name("raytransfer-downstream")
+    experiment = client.get_experiment_by_name("raytransfer-evaluation")
     runs = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
     return {
         run.data.tags.get("raytransfer.key", "command"): (

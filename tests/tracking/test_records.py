@@ -3,9 +3,9 @@ from pathlib import Path
 
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import configurations, downstream_units, pretraining_units
+from raytransfer.results.units import configurations, evaluation_units, pretraining_units
 from raytransfer.study import Study
-from raytransfer.tracking.records import downstream_record, pretraining_record, recorded_metrics
+from raytransfer.tracking.records import evaluation_record, pretraining_record, recorded_metrics
 
 STUDY = Study()
 SYSTEM = {"system/gpu_0_utilization_percentage": 90.0}
@@ -13,10 +13,10 @@ SYSTEM = {"system/gpu_0_utilization_percentage": 90.0}
 
 def test_the_epochs_of_a_trial_have_the_metrics_of_its_gpu_and_nothing_of_tune(tmp_path: Path) -> None:
     encoders = {("unet-micro", "simple"): {0: "a" * 64}}
-    unit = downstream_units(STUDY, [next(configurations(STUDY))], encoders)[0]
+    unit = evaluation_units(STUDY, [next(configurations(STUDY))], encoders)[0]
     measured = {"train/loss": 0.5, **{f"test/{name}": 0.1 for name in METRICS}}
     reported = {"epoch": 1, **measured, **SYSTEM, "done": False, "trial_id": "x", "time_total_s": 3.0}
-    record = downstream_record(unit, Storage(tmp_path), [reported, {"epoch": 2, **measured}])
+    record = evaluation_record(unit, Storage(tmp_path), [reported, {"epoch": 2, **measured}])
     assert record.epochs == {1: {**measured, **SYSTEM}, 2: measured}
 
 

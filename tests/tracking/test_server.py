@@ -83,7 +83,7 @@ def server(running: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]
 
 def _record(key: str, epochs: int) -> RunRecord:
     return RunRecord(
-        kind="downstream", key=key, name=f"trial {key}", params={"seed": 0},
+        kind="evaluation", key=key, name=f"trial {key}", params={"seed": 0},
         epochs={epoch: {"test/dice": epoch / 10} for epoch in range(1, epochs + 1)},
         documents={"config.json": {"seed": 0}},
     )  # fmt: skip
@@ -102,7 +102,7 @@ def _train(track: Tracker, key: str, seconds_per_epoch: float = 0.1) -> float:
 
 def _runs(server: Server, key: str) -> list:
     client = MlflowClient(server.database)
-    experiment = client.get_experiment_by_name("raytransfer-downstream")
+    experiment = client.get_experiment_by_name("raytransfer-evaluation")
     return client.search_runs([experiment.experiment_id], f"tags.`raytransfer.key` = '{key}'")
 
 

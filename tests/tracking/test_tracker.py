@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
+import mlflow.pytorch
 import pytest
+import torch
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 
 from raytransfer.errors import InputError
-from raytransfer.models.registry import create_segmentation_model
-from raytransfer.models.trained import save_trained
+from raytransfer.evaluation.trained import save_trained
+from raytransfer.models.classification import ClassificationModel
+from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.tracking import store
 from raytransfer.tracking.runs import RunRecord
 from raytransfer.tracking.tracker import Tracker
@@ -38,14 +41,14 @@ def _tracker(uri: str, artifact_root: Path = NOWHERE) -> Tracker:
 
 def _record(key: str, epochs: int, artifact: Path | None = None) -> RunRecord:
     return RunRecord(
-        kind="downstream", key=key, name=f"trial {key}",
+        kind="evaluation", key=key, name=f"trial {key}",
         params={"model": "unet-micro", "seed": 0, "batch_size": 8},
         epochs={e: {"test/dice": e / 10, "train/loss": 1 / e} for e in range(1, epochs + 1)},
         documents={"config.json": {"seed": 0}}, artifacts={} if artifact is None else {artifact: "pictures"},
     )  # fmt: skip
 
 
-def _runs(uri: str, key: str, kind: str = "downstream") -> list:
+def _runs(uri: str, key: str, kind: str = "evaluation") -> list:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name(f"raytransfer-{kind}")
     return client.search_runs([experiment.experiment_id], f"tags.`raytransfer.key` = '{key}'")
@@ -53,7 +56,7 @@ def _runs(uri: str, key: str, kind: str = "downstream") -> list:
 
 def _all_runs(uri: str) -> list:
     client = MlflowClient(uri)
-    return client.search_runs([client.get_experiment_by_name("raytransfer-downstream").experiment_id])
+    return client.search_runs([client.get_experiment_by_name("raytransfer-evaluation").experiment_id])
 
 
 def _steps(uri: str, run_id: str) -> list[int]:
@@ -64,12 +67,12 @@ def test_a_run_has_params_tags_epochs_summary_and_artifacts(database: str, tmp_p
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"png")
     record = replace(
-        _record("whole", 3, picture), summary={"summary/best_dice": 0.3},
+        _record("whole", 3, picture), summary={"summary/best_performance": 0.3},
         pictures={"drawn.txt": lambda path: path.write_text("drawn")},
     )  # fmt: skip
     with _tracker(database) as tracker:
         assert tracker.publish(record)
-        assert tracker.is_finished("downstream", "whole"), "what is on its way counts"
+        assert tracker.is_finished("evaluation", "whole"), "what is on its way counts"
     (run,) = _runs(database, "whole")
     assert run.info.status == "FINISHED"
     assert run.data.params == {"model": "unet-micro", "seed": "0", "batch_size": "8"}
@@ -82,7 +85,7 @@ def test_a_run_has_params_tags_epochs_summary_and_artifacts(database: str, tmp_p
     assert tags["host"]
     assert tags["version.torch"]
     assert run.data.metrics == {
-        "test/dice": pytest.approx(0.3), "train/loss": pytest.approx(1 / 3), "summary/best_dice": 0.3,
+        "test/dice": pytest.approx(0.3), "train/loss": pytest.approx(1 / 3), "summary/best_performance": 0.3,
     }  # fmt: skip
     assert _steps(database, run.info.run_id) == [1, 2, 3]
     client = MlflowClient(database)
@@ -133,7 +136,7 @@ def test_publishing_again_changes_nothing(database: str) -> None:
     with _tracker(database) as tracker:
         tracker.publish(_record("again", 2))
     with _tracker(database) as tracker:
-        assert tracker.is_finished("downstream", "again")
+        assert tracker.is_finished("evaluation", "again")
         tracker.publish(_record("again", 5))
     (run,) = _runs(database, "again")
     assert _steps(database, run.info.run_id) == [1, 2]
@@ -146,7 +149,7 @@ def test_an_interrupted_run_goes_on_in_its_own_run_with_no_step_twice(database: 
     assert before.info.status == "KILLED"
     assert "the same command goes on" in before.data.tags["raytransfer.stopped"]
     with _tracker(database) as second:
-        assert not second.is_finished("downstream", "cut")
+        assert not second.is_finished("evaluation", "cut")
         for epochs in (1, 2, 3):
             second.publish(_record("cut", epochs), finished=False)
             assert second.flush()
@@ -186,7 +189,7 @@ def test_files_of_the_command_itself_are_in_its_own_run(database: str, tmp_path:
     (tables / "a.csv").touch()
     before = {run.info.run_id for run in _all_runs(database)}
     with _tracker(database) as tracker:
-        tracker.attach("downstream", {page: "", tables: "tables", tmp_path / "none": ""})
+        tracker.attach("evaluation", {page: "", tables: "tables", tmp_path / "none": ""})
     (own,) = [run for run in _all_runs(database) if run.info.run_id not in before]
     assert own.info.status == "FINISHED"
     assert {"mlflow.parentRunId", "raytransfer.key"}.isdisjoint(own.data.tags), "no trial"
@@ -276,7 +279,7 @@ def test_the_hint_shows_the_runs(database: str) -> None:
     with _tracker(database) as tracker:
         command, link = tracker.ui_hint()
     assert command == f"mlflow ui --backend-store-uri {database}"
-    assert "/runs?workflowType=machine_learning&orderByKey=metrics.%60summary%2Ffinal_dice%60" in link
+    assert "/runs?workflowType=machine_learning&orderByKey=metrics.%60summary%2Ffinal_performance%60" in link
 
 
 def test_the_hint_can_be_pasted(empty_store: Path, tmp_path: Path) -> None:
@@ -291,18 +294,34 @@ def test_the_hint_can_be_pasted(empty_store: Path, tmp_path: Path) -> None:
 def test_a_model_comes_to_a_finished_run_once(database: str, tmp_path: Path) -> None:
     """It is chosen when all seeds are in; the run may have ended long before, in another command."""
     model, path = create_segmentation_model("unet-micro", num_classes=2), tmp_path / "model.safetensors"
-    save_trained(path, model, name="unet-micro", class_names=("none", "disc"), image_size=32)
+    save_trained(
+        path, model, task="segmentation", name="unet-micro", class_names=("none", "disc"), image_size=32
+    )
     with _tracker(database) as tracker:
         tracker.publish(_record("model", 2))
     for _ in range(2):
         with _tracker(database) as tracker:
             tracker.publish(replace(_record("model", 2), model=path))
-            assert tracker.has_model("downstream", "model")
+            assert tracker.has_model("evaluation", "model")
     (run,) = _runs(database, "model")
     assert _steps(database, run.info.run_id) == [1, 2]
     (found,) = MlflowClient(database).search_logged_models([run.info.experiment_id])
     assert (found.model_id, found.status) == (run.data.tags["raytransfer.model"], LoggedModelStatus.READY)
     assert (found.source_run_id, found.name) == (run.info.run_id, "model")
+
+
+def test_a_classifier_in_mlflow_gives_probabilities(database: str, tmp_path: Path) -> None:
+    model, path = ClassificationModel(create_encoder("unet-micro"), 2).eval(), tmp_path / "model.safetensors"
+    about = {"task": "classification", "name": "unet-micro", "class_names": ("a", "b"), "image_size": 32}
+    save_trained(path, model, **about)
+    with _tracker(database) as tracker:
+        tracker.publish(replace(_record("classifier", 1), model=path))
+    (run,) = _runs(database, "classifier")
+    mlflow.set_tracking_uri(database)
+    served = mlflow.pytorch.load_model(f"models:/{run.data.tags['raytransfer.model']}")
+    images = torch.rand(3, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.allclose(served(images), model(images).softmax(1), atol=1e-6)
 
 
 def test_a_model_that_is_gone_is_left_out(database: str, tmp_path: Path) -> None:

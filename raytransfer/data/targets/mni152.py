@@ -4,6 +4,9 @@ Real MRI (the average of 152 registered T1 scans) with real tissue probability m
 brain: good for showing that everything works, not for any clinical claim.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -46,21 +49,19 @@ def split_of(position: int) -> str | None:
     return "test" if TRAIN_BLOCK + GAP <= offset < TRAIN_BLOCK + GAP + TEST_BLOCK else None
 
 
-def load_mni152(config: TargetSettings) -> SegmentationData:
-    """Slice the template along all three axes.
+class Slice(NamedTuple):
+    """A slice of the template: the axis it is cut across, its split, image and mask, each (size, size)."""
 
-    Slices are padded to one square, so pixels have the same size on every axis, and averaged down. A
-    pixel's label is the most probable of background (1 - grey - white), grey and white matter after the
-    same averaging. Along each axis, training and test slices come from separate blocks with a gap of
-    5 mm between; slices of different axes do cross.
+    axis: int
+    split: str
+    image: NDArray[np.float32]
+    mask: NDArray[np.uint8]
 
-    Returns:
-        Images in [0, 1] (the template's own scale: 1 is its largest intensity) and labels 0, 1, 2.
-    """
+
+def slices(config: TargetSettings) -> Iterator[Slice]:
+    """Yield the slices of the template along all three axes that are in a split; see `load_mni152`."""
     brain, grey, white = _volumes()
     side = max(brain.shape)
-    images: dict[str, list[NDArray[np.float32]]] = {"train": [], "test": []}
-    masks: dict[str, list[NDArray[np.uint8]]] = {"train": [], "test": []}
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
         tissue = (grey + white > 0.5).sum(axis=others) / side**2
@@ -73,8 +74,26 @@ def load_mni152(config: TargetSettings) -> SegmentationData:
             image, g, w = (
                 _square(np.take(v, index, axis), side, config.image_size) for v in (brain, grey, white)
             )
-            images[split].append(np.clip(image, 0.0, 1.0))
-            masks[split].append(np.argmax(np.stack([1 - g - w, g, w]), axis=0).astype(np.uint8))
+            mask = np.argmax(np.stack([1 - g - w, g, w]), axis=0).astype(np.uint8)
+            yield Slice(axis, split, np.clip(image, 0.0, 1.0), mask)
+
+
+def load_mni152(config: TargetSettings) -> SegmentationData:
+    """Slice the template along all three axes.
+
+    Slices are padded to one square, so pixels have the same size on every axis, and averaged down. A
+    pixel's label is the most probable of background (1 - grey - white), grey and white matter after the
+    same averaging. Along each axis, training and test slices come from separate blocks with a gap of
+    5 mm between; slices of different axes do cross.
+
+    Returns:
+        Images in [0, 1] (the template's own scale: 1 is its largest intensity) and labels 0, 1, 2.
+    """
+    images: dict[str, list[NDArray[np.float32]]] = {"train": [], "test": []}
+    masks: dict[str, list[NDArray[np.uint8]]] = {"train": [], "test": []}
+    for each in slices(config):
+        images[each.split].append(each.image)
+        masks[each.split].append(each.mask)
     return SegmentationData(
         name="mni152",
         class_names=CLASS_NAMES,

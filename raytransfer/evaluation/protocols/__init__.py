@@ -1,0 +1,1 @@
+"""Ways of evaluating an encoder on a target task."""
