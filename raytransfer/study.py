@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 from raytransfer.data.settings import SourceSettings, TargetSettings
 from raytransfer.errors import unknown_name
@@ -17,6 +18,7 @@ from raytransfer.settings import (
     require_from,
     setting,
 )
+from raytransfer.transferability.indicators.registry import indicator_name, read_indicator
 from raytransfer.transferability.settings import RobustnessSettings
 
 
@@ -98,6 +100,9 @@ class Study:
     reference_recipes: bool = setting(
         False, "whether the thesis's own recipe of each encoder and scheme stands in for `pretraining`"
     )
+    indicators: tuple[str, ...] = setting(
+        ("robustness",), "transferability indicators, with options as in knn(k=10); one pass computes all"
+    )
     robustness: RobustnessSettings = setting(RobustnessSettings, "robustness indicator")
     downstream: DownstreamSettings = setting(DownstreamSettings, "downstream recipe")
     resources: ResourcesSettings = setting(
@@ -105,13 +110,15 @@ class Study:
     )
 
     def __post_init__(self) -> None:
-        for name in ("models", "datasets", "schemes", "protocols", "seeds"):
+        for name in ("models", "datasets", "schemes", "protocols", "seeds", "indicators"):
             values = getattr(self, name)
             require(
                 bool(values) and len(set(values)) == len(values), name, values, "non-empty, without repeats"
             )
         for seed in self.seeds:
             require_from(0, "seeds", seed, MOST_SEED)
+        for text in self.indicators:
+            self.indicator(text)  # refuses what does not exist
         for protocol in self.protocols:
             if protocol not in PROTOCOLS:
                 raise unknown_name("protocol", protocol, PROTOCOLS)
@@ -129,3 +136,11 @@ class Study:
                     value == getattr(standard, key),
                     f"pretraining.{key}", value, "left alone with reference_recipes=true, which sets it",
                 )  # fmt: skip
+
+    def indicator(self, text: str) -> Any:
+        """Return one of the `indicators`; what its text leaves open is in the settings of that name, if any.
+
+        Raises:
+            InputError: There is no such indicator or option.
+        """
+        return read_indicator(text, getattr(self, indicator_name(text), None))

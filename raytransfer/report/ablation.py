@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
-from raytransfer.evaluation.settings import PROTOCOLS
 from raytransfer.report.choosing import ALL, cell, choose, groups, rows, values
 from raytransfer.results.curves import Curve
-from raytransfer.results.signals import Signal
+from raytransfer.results.signals import PARAMETERS, Signal
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 
 
@@ -54,13 +53,13 @@ def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     among = groups(curves)
     return [
         row
-        for parameter in Signal._fields
+        for parameter in PARAMETERS
         for value in values(curves, parameter)
         for method in METHODS
         for row in rows(
             among,
             {"parameter": parameter, "value": _name(parameter, value), **method._asdict()},
-            choose(curves, method.rule, Signal()._replace(**{parameter: value})),
+            choose(curves, method.rule, Signal().varied(**{parameter: value})),
         )
     ]
 
@@ -75,11 +74,12 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     return [
         row
         for choice in sorted({choice for curve in curves for choice in curve.scores})
+        if choice.indicator == Signal().indicator
         for method in METHODS
         for row in rows(
             among,
-            {**choice._asdict(), **method._asdict()},
-            choose(curves, method.rule, Signal(*choice[:3], PROTOCOLS if choice.pooled else ())),
+            {**choice.parameters, **method._asdict()},
+            choose(curves, method.rule, Signal.of_spec(choice)),
         )
     ]
 
@@ -132,7 +132,7 @@ def ablation_text(
     count = len(curves)
     tables = [
         _parameter_table(parameter, [row for row in varied if row["parameter"] == parameter])
-        for parameter in Signal._fields
+        for parameter in PARAMETERS
     ]
     extremes = [_extremes_table(every, method, count) for method in METHODS[:2]]
     spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from tabulate import tabulate
 
-from raytransfer.results.curves import Choice, Curve, curves, recorded
+from raytransfer.results.curves import Curve, curves, recorded
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.signals import Signal
 from raytransfer.results.units import DownstreamUnit, ScoringUnit
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
+from raytransfer.transferability.indicators.base import ScoreSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Answer:
     signal: Signal
 
     @property
-    def choice(self) -> Choice:
+    def choice(self) -> ScoreSpec:
         """The indicator's parameters for this curve."""
         return self.signal.choice(self.curve.encoder, self.curve.protocol)
 

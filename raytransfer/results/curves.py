@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import stdev
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,25 +16,9 @@ import pyarrow.compute as pc
 
 from raytransfer.metrics.ranking import transferability_indicator_score
 from raytransfer.metrics.segmentation import METRICS
-from raytransfer.models.registry import num_levels
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
-
-
-class Choice(NamedTuple):
-    """A parameter choice of the robustness indicator.
-
-    Attributes:
-        distance: "cosine", "l2" or "pearson".
-        margin: Margin of the hinge.
-        level: Encoder level from the end, -1 the deepest, so that encoders of 4 and 5 levels compare.
-        pooled: Whether representations are averaged over space.
-    """
-
-    distance: str
-    margin: float
-    level: int
-    pooled: bool
+from raytransfer.transferability.indicators.base import ScoreSpec, spec_of_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +33,8 @@ class Curve:
         protocol: "fine_tuning" or "frozen".
         epochs: Epochs of pretraining of the checkpoints, ascending; 0 is the untrained encoder.
         performances: Downstream Dice per checkpoint and seed, in [0, 1], seeds ascending.
-        scores: Parameter choice -> score per checkpoint, higher is better.
-        standard_errors: Parameter choice -> standard error of the scores over images; NaN: not recorded.
+        scores: Spec -> score per checkpoint, higher is better.
+        standard_errors: Spec -> standard error of the scores over images; NaN: not recorded.
         source_accuracy: Validation accuracy on the source data per checkpoint, in [0, 1]; NaN: not recorded.
     """
 
@@ -61,8 +45,8 @@ class Curve:
     protocol: str
     epochs: tuple[int, ...]
     performances: tuple[tuple[float, ...], ...]
-    scores: Mapping[Choice, tuple[float, ...]]
-    standard_errors: Mapping[Choice, tuple[float, ...]]
+    scores: Mapping[ScoreSpec, tuple[float, ...]]
+    standard_errors: Mapping[ScoreSpec, tuple[float, ...]]
     source_accuracy: tuple[float, ...]
 
     @cached_property
@@ -75,7 +59,7 @@ class Curve:
         """Standard deviation of the Dice over seeds (n - 1) per checkpoint; NaN for one seed."""
         return tuple(stdev(seeds) if len(seeds) > 1 else math.nan for seeds in self.performances)
 
-    def points(self, choice: Choice) -> list[tuple[int, float]]:
+    def points(self, choice: ScoreSpec) -> list[tuple[int, float]]:
         """Return (epoch, score) pairs, what stopping rules take."""
         return list(zip(self.epochs, self.scores[choice], strict=True))
 
@@ -112,8 +96,8 @@ def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:
     Trials of epoch 0 serve every scheme that has none of its own. Two rows of one seed count as one.
 
     Args:
-        scores: One row per checkpoint and parameter choice, as `read_published` and `recorded` give them. A
-            choice that some checkpoint of a curve lacks is left out of the curve.
+        scores: One row per checkpoint and score spec, as `read_published` and `recorded` give them. A
+            spec that some checkpoint of a curve lacks is left out of the curve.
         downstream: One row per training; a null `dice` is a training that should be there and is not.
     """
     return [found for found in _assemble(scores, downstream) if isinstance(found, Curve)]
@@ -162,16 +146,16 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[Choice, dict[int, tuple[float, float]]]]:
-    """Return (dataset, encoder, scheme) -> choice -> epoch -> (score, standard error)."""
-    keys = ["dataset", "encoder", "scheme", "distance", "margin", "level", "pooled"]
-    values = ["epoch", "score", "standard_error"]
+def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[ScoreSpec, dict[int, tuple[float, float]]]]:
+    """Return (dataset, encoder, scheme) -> spec -> epoch -> (score, standard error)."""
+    keys = ["dataset", "encoder", "scheme", "indicator", "level", "pooled", "options"]
+    values = ["epoch", "value", "standard_error"]
     groups = table.group_by(keys, use_threads=False).aggregate([(name, "list") for name in values])
-    found: dict[tuple[str, str, str], dict[Choice, dict[int, tuple[float, float]]]] = {}
-    for dataset, encoder, scheme, distance, margin, level, pooled, epochs, of, errors in _rows(
+    found: dict[tuple[str, str, str], dict[ScoreSpec, dict[int, tuple[float, float]]]] = {}
+    for dataset, encoder, scheme, indicator, level, pooled, options, epochs, of, errors in _rows(
         groups, [*keys, *(f"{name}_list" for name in values)]
     ):
-        choice = Choice(distance, margin, level - num_levels(encoder) - 1, pooled)
+        choice = spec_of_columns(indicator, level, pooled, options)
         series = zip(of, map(_number, errors), strict=True)
         found.setdefault((dataset, encoder, scheme), {})[choice] = dict(zip(epochs, series, strict=True))
     return found
@@ -225,10 +209,11 @@ def recorded(
 
 
 def _recorded_scores(ledger: Ledger, scorings: Sequence[ScoringUnit]) -> pa.Table:
-    table = ledger.read("robustness", [unit.key for unit in scorings]).combine_chunks()
+    table = ledger.read("score", [unit.key for unit in scorings]).combine_chunks()
     score = pc.list_flatten(table["scores"])
-    of = table.select(["dataset", "encoder", "scheme", "epoch"]).take(pc.list_parent_indices(table["scores"]))
-    for name in ("distance", "margin", "level", "pooled", "score", "standard_error"):
+    names = ["dataset", "encoder", "scheme", "epoch", "indicator"]
+    of = table.select(names).take(pc.list_parent_indices(table["scores"]))
+    for name in ("level", "pooled", "options", "value", "standard_error"):
         of = of.append_column(name, pc.struct_field(score, name))
     return of
 

@@ -28,7 +28,7 @@ class Failure:
     """A piece of work that failed.
 
     Attributes:
-        kind: "pretraining", "robustness" or "downstream".
+        kind: "pretraining", "score" or "downstream".
         key: Key that its result would have in the ledger.
         name: What people call it.
         reason: One line.

@@ -82,7 +82,7 @@ class Ledger:
         """Write a result; one with the same key is replaced.
 
         Args:
-            kind: "pretraining", "robustness" or "downstream".
+            kind: "pretraining", "score" or "downstream".
             row: Exactly the columns of the kind's schema.
 
         Raises:
@@ -115,7 +115,7 @@ class Ledger:
         """Return the results that can be read, one row each; see `check` for those that cannot.
 
         Args:
-            kind: "pretraining", "robustness" or "downstream".
+            kind: "pretraining", "score" or "downstream".
             keys: Only these, in this order, where they are there; all, sorted by key, where None.
         """
         paths = self._files(kind, keys)

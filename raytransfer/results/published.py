@@ -35,6 +35,7 @@ from raytransfer.data.registry import TARGETS
 from raytransfer.errors import InputError, reason, unknown_name
 from raytransfer.models.registry import encoder_of, num_levels
 from raytransfer.settings import MOST_EPOCHS, MOST_SEED
+from raytransfer.transferability.indicators.base import ScoreSpec
 
 MODELS = {
     "basic U-Net": "unet",
@@ -294,6 +295,24 @@ def _trials(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
     )
 
 
+def _by_spec(scores: pa.Table) -> pa.Table:
+    """Return the scores with the columns of a `ScoreSpec`, levels counted from the end."""
+    choices = list(zip(scores["distance"].to_pylist(), scores["margin"].to_pylist(), strict=True))
+    text = {}
+    for distance, margin in dict.fromkeys(choices):
+        options = (("distance", distance), ("margin", margin))
+        text[distance, margin] = ScoreSpec("robustness", options=options).options_text
+    depths = {name: num_levels(name) for name in scores["encoder"].unique().to_pylist()}
+    depth = pa.array([depths[name] for name in scores["encoder"].to_pylist()])
+    kept = scores.select(["dataset", "encoder", "scheme", "epoch", "pooled", "standard_error"])
+    return (
+        kept.append_column("indicator", pa.array(["robustness"] * scores.num_rows))
+        .append_column("options", pa.array([text[of] for of in choices]))
+        .append_column("level", pc.subtract(pc.subtract(scores["level"], depth), 1))
+        .append_column("value", scores["score"])
+    )
+
+
 def _check_unique(file: _Csv, table: pa.Table, keys: Sequence[str], says: str) -> None:
     groups = table.group_by(list(keys), use_threads=False).aggregate([("row", "min"), ("row", "max")])
     twice = groups.filter(pc.not_equal(groups["row_min"], groups["row_max"])).sort_by("row_min")
@@ -435,9 +454,9 @@ def read_published(
         downstream_csv: The downstream trainings (`downstream_scores.csv`).
 
     Returns:
-        The scores, one row per checkpoint and parameter choice: dataset, encoder, scheme, epoch, distance,
-        margin, level (1 has the highest resolution), pooled, score (1 - mean hinge, higher is better) and
-        standard_error (null: not published). And the trials, one row per training: model, dataset, encoder,
+        The scores, one row per checkpoint and score spec: dataset, encoder, scheme, epoch, indicator, options
+        (text), level (from the end), pooled, value (1 - mean hinge, higher is better) and standard_error
+        (null: not published). And the trials, one row per training: model, dataset, encoder,
         scheme, protocol, epoch, seed, source_accuracy, and the names of `raytransfer.metrics.METRICS`.
 
     Raises:
@@ -464,4 +483,4 @@ def read_published(
     _check_hinges(score_file, numbered)
     _check_choices(score_file, numbered)
     _check_trials(trial_file, distinct, score_file, numbered)
-    return scores, distinct.drop_columns(["row"])
+    return _by_spec(scores), distinct.drop_columns(["row"])

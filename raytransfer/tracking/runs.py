@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from raytransfer.storage.files import StoragePath
 
-KINDS = ("pretraining", "robustness", "downstream", "early-stopping")
+KINDS = ("pretraining", "score", "downstream", "early-stopping")
 """Each is one MLflow experiment, `raytransfer-<kind>`."""
 
 FILTERS = ("encoder", "scheme", "epoch", "dataset", "protocol", "seed", "model")

@@ -21,6 +21,8 @@ POOLINGS = {
 }
 """Name -> protocols in which representations are averaged over space."""
 
+DISTANCE_NAMES = ("cosine", "l2", "pearson")
+
 MARGINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The margins of the thesis's ablation."""
 
@@ -78,7 +80,3 @@ class RobustnessSettings:
         require_from(1, "robustness.batch_size", self.batch_size, MOST_IMAGES)
         require_from(1, "robustness.num_workers", self.num_workers, MOST_PROCESSES)
         require_from(0, "robustness.seed", self.seed, MOST_SEED)
-
-    def level_number(self, num_levels: int) -> int:
-        """Return `level` counted from 1 in an encoder with so many levels; it may not exist there."""
-        return self.level if self.level > 0 else num_levels + 1 + self.level

@@ -13,12 +13,14 @@ from mlflow import MlflowClient
 
 from raytransfer.models.trained import load_trained
 from raytransfer.results.ledger import Ledger
+from raytransfer.results.scores import read_scores
+from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 
 pytestmark = pytest.mark.cluster
 
-COUNTS = {"pretraining": 2 * 8, "robustness": 2 * 3, "downstream": 2 * 3 * 2}
-RUNS = {"pretraining": 2, "robustness": 6, "downstream": 12}
+COUNTS = {"pretraining": 2 * 8, "score": 2 * 3, "downstream": 2 * 3 * 2}
+RUNS = {"pretraining": 2, "score": 6, "downstream": 12}
 
 
 @pytest.mark.alone
@@ -49,14 +51,14 @@ def test_the_ledger_has_everything_once(smoke) -> None:
         assert 0 <= trial["jaccard"] <= trial["dice"] < 1
         assert [epoch["epoch"] for epoch in trial["history"]] == [1, 2]
         assert trial["history"][-1]["test/dice"] == trial["dice"]
-    for row in ledger.read("robustness").to_pylist():
-        choices = {(s["distance"], s["margin"], s["level"], s["pooled"]): s for s in row["scores"]}
+    for row in ledger.read("score").to_pylist():
+        choices = read_scores(row)
         assert len(choices) == len(row["scores"]) == 3 * 5 * 5 * 2
-        assert all(math.isfinite(s["score"]) and s["standard_error"] >= 0 for s in row["scores"])
-        for pooled in (True, False):
-            chosen = choices["cosine", 0.5, 4, pooled]
-            assert 0 < chosen["score"] <= 1
-            assert 0 < chosen["standard_error"] < 0.1
+        assert all(math.isfinite(s.value) and s.standard_error >= 0 for s in choices.values())
+        for protocol in ("frozen", "fine_tuning"):
+            chosen = choices[Signal().choice(row["encoder"], protocol)]
+            assert 0 < chosen.value <= 1
+            assert 0 < chosen.standard_error < 0.1
 
 
 def test_workers_that_share_a_scoring_find_the_same(smoke, run, tmp_path: Path) -> None:
@@ -69,10 +71,10 @@ def test_workers_that_share_a_scoring_find_the_same(smoke, run, tmp_path: Path) 
     )  # fmt: skip
     assert done.code == 0, done.err
     expected, found = (
-        {row["key"]: row["scores"] for row in Ledger(root / "results").read("robustness").to_pylist()}
+        {row["key"]: row["scores"] for row in Ledger(root / "results").read("score").to_pylist()}
         for root in (storage, tmp_path)
     )
-    assert len(found) == COUNTS["robustness"] / 2
+    assert len(found) == COUNTS["score"] / 2
     for key, scores in found.items():
         for a, b in zip(scores, expected[key], strict=True):
             assert a == pytest.approx(b, abs=1e-6)

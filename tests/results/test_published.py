@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.results.curves import Choice, Curve, curves, incomplete
+from raytransfer.results.curves import Curve, curves, incomplete
 from raytransfer.results.published import read_published
+from raytransfer.results.signals import Signal
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget
 
@@ -34,7 +35,7 @@ def chosen(found: list[Curve], rule: Callable) -> tuple[list[float], list[int]]:
     """TIS and epochs paid for, with the thesis's parameters."""
     tis, paid = [], []
     for curve in found:
-        seen = replay(rule(), curve.points(Choice("cosine", 0.5, -2, curve.protocol == "frozen")))
+        seen = replay(rule(), curve.points(Signal().choice(curve.encoder, curve.protocol)))
         tis.append(curve.tis(seen.selected_epoch))
         paid.append(seen.stopped_epoch)
     return tis, paid
