@@ -12,7 +12,6 @@ import ray
 
 from raytransfer.data.arrays import Images, LabelMaps
 from raytransfer.data.registry import load_target
-from raytransfer.models.checkpoints import load_encoder
 from raytransfer.ray_train.failed import (
     RETRIES,
     Cause,
@@ -96,7 +95,7 @@ def _score(pending: list[ScoringUnit], storage: Storage, tracker: Tracker, *, nu
     targets = {name: ray.put(_target(name, pending[0])) for name in datasets}
     together: dict[tuple, list[ScoringUnit]] = {}
     for unit in pending:
-        together.setdefault(unit.checkpoint, []).append(unit)
+        together.setdefault(unit.in_one_pass, []).append(unit)
     scorings = [_Pass(units=units, num_running=shards) for units in together.values()]
     watch = FailureWatch(storage, "scorings", len(scorings))
 
@@ -205,8 +204,7 @@ def _part(units: Sequence[ScoringUnit], target: Target, storage: Storage, shard:
     unit, (images, labels) = units[0], target
     config, gpus = unit.study.robustness, unit.study.resources.gpus_per_trial
     device = usable_device(gpus, f"resources.gpus_per_trial={gpus:g}")
-    path = storage.series(unit.encoder, unit.scheme).path(unit.epoch)
-    encoder, _ = load_encoder(path, sha256=unit.encoder_sha256)
+    encoder = unit.checkpoint(storage).load()
     indicators = [unit.strategy for unit in units]
     with kept_freed_memory():
         found = score_shard(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from raytransfer.results.checkpoints import UNTRAINED, share_untrained
 from raytransfer.results.curves import trained
 
 Key = tuple[str, str, str, str]
@@ -93,13 +94,11 @@ def performance(trials: pa.Table, expected: Mapping[Key, Sequence[int]]) -> list
             if None not in seeds
         }
     # A scheme without a pretraining of its own yet still has the untrained encoder of another.
-    untrained = {(m, d, protocol): of[0] for (m, d, _, protocol), of in measured.items() if 0 in of}
+    wanted = {key: measured.get(key, {}) for key in {**expected, **measured}}
+    shared = share_untrained(wanted, lambda key: (*key[:2], key[3]))
     rows = []
     for key, epochs in expected.items():
-        model, dataset, scheme, protocol = key
-        of = dict(measured.get(key, {}))
-        if 0 in epochs and (model, dataset, protocol) in untrained:
-            of.setdefault(0, untrained[model, dataset, protocol])
+        of = shared[key] if UNTRAINED in epochs else dict(measured.get(key, {}))
         rows.append(Row(key=key, expected=tuple(epochs), measured=of))
     return sorted(
         rows, key=lambda row: (row.key[1], row.key[3] != "fine_tuning", row.key[2] != "simple", row.key)

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from raytransfer.metrics.ranking import transferability_indicator_score
 from raytransfer.metrics.segmentation import METRICS
+from raytransfer.results.checkpoints import UNTRAINED, share_untrained
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
 from raytransfer.transferability.indicators.base import ScoreSpec, spec_of_columns
@@ -177,13 +178,10 @@ def trained(table: pa.Table) -> Trained:
     for row in _rows(groups, [*names, "dice_mean", "source_accuracy_min"]):
         epoch, seed, dice, accuracy = row[5:]
         cells.setdefault(row[:5], {}).setdefault(epoch, {})[seed] = (dice, _number(accuracy))
-    untrained = {(*key[:3], key[4]): of[0] for key, of in cells.items() if 0 in of}
     found = {}
-    for key, checkpoints in cells.items():
-        if set(checkpoints) == {0}:
+    for key, checkpoints in share_untrained(cells, lambda key: (*key[:3], key[4])).items():
+        if set(checkpoints) == {UNTRAINED}:
             continue  # no pretraining of its own: it only serves the other schemes
-        if (shared := untrained.get((*key[:3], key[4]))) is not None:
-            checkpoints.setdefault(0, shared)
         found[key] = {
             epoch: (tuple(of[seed][0] for seed in sorted(of)), next(iter(of.values()))[1])
             for epoch, of in checkpoints.items()

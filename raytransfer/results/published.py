@@ -34,6 +34,7 @@ from numpy.typing import NDArray
 from raytransfer.data.registry import TARGETS
 from raytransfer.errors import InputError, reason, unknown_name
 from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.results.checkpoints import UNTRAINED, share_untrained
 from raytransfer.settings import MOST_EPOCHS, MOST_SEED
 from raytransfer.transferability.indicators.base import ScoreSpec
 
@@ -425,17 +426,17 @@ def _check_trials(file: _Csv, trials: pa.Table, score_file: _Csv, scores: pa.Tab
     for (dataset, encoder, scheme, _), epochs in trained.items():
         with_scores = scored.get((dataset, encoder, scheme), {})
         for epoch in sorted(epochs.keys() - with_scores.keys()):
-            if epoch > 0 or with_scores:  # else a scheme stands for its untrained encoders only
+            if epoch != UNTRAINED or with_scores:  # else a scheme stands for its untrained encoders only
                 rows = [score_file.row(row) for row in with_scores.values()]
                 near = f", those of others begin in row {min(rows)}" if rows else ""
                 says = f"{score_file.path} has no scores of this checkpoint ({epoch}){near}"
                 raise file.problem(epochs[epoch], TRIAL_EPOCH, says)
-    untrained = {(d, e, protocol) for (d, e, _, protocol), epochs in trained.items() if 0 in epochs}
     protocols = sorted({protocol for *_, protocol in trained})
+    wanted = {(*key, protocol): trained.get((*key, protocol), {}) for key in scored for protocol in protocols}
+    shared = share_untrained({**trained, **wanted}, lambda key: (*key[:2], key[3]))
     for ((dataset, encoder, scheme), epochs), protocol in product(scored.items(), protocols):
         have = trained.get((dataset, encoder, scheme, protocol), {})
-        shared = {0} if (dataset, encoder, protocol) in untrained else set()
-        for epoch in sorted(epochs.keys() - have.keys() - shared):
+        for epoch in sorted(epochs.keys() - shared[dataset, encoder, scheme, protocol].keys()):
             which = score_file.cells(epochs[epoch], ("dataset", "encoder", "pretraining_scheme"))
             near = f", others of it begin in row {file.row(min(have.values()))}" if have else ""
             raise InputError(

@@ -10,16 +10,20 @@ absolute paths and fingerprints, and its key follows from it alone. No worker re
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from raytransfer.data.registry import target_identity
 from raytransfer.models.registry import encoder_of, num_levels
 from raytransfer.pretraining.recipes import reference_recipe
 from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.results.checkpoints import CheckpointRef, is_trained_under, scheme_of
 from raytransfer.settings import digest, to_dict
 from raytransfer.study import KEPT_BY_REFERENCE_RECIPES, Study
 from raytransfer.transferability.indicators.base import Indicator, Score, Scores, level_from_end
 from raytransfer.transferability.indicators.registry import indicator_name
+
+if TYPE_CHECKING:
+    from raytransfer.results.storage import Storage
 
 Encoders = Mapping[tuple[str, str], Mapping[int, str]]
 """(encoder, scheme) -> pretraining epoch -> SHA-256 of the weights."""
@@ -128,9 +132,20 @@ class ScoringUnit:
         """The indicator with its options."""
         return self.study.indicator(self.indicator)
 
+    def checkpoint(self, storage: "Storage") -> CheckpointRef:
+        """Return what is scored; nothing is read before it is loaded."""
+        return CheckpointRef(
+            encoder=self.encoder,
+            scheme=scheme_of(self.scheme, self.epoch),
+            seed=self.study.pretraining.seed,
+            epoch=self.epoch,
+            sha256=self.encoder_sha256,
+            path=storage.series(self.encoder, self.scheme).path(self.epoch),
+        )
+
     @property
-    def checkpoint(self) -> tuple[str, str, int, str, str]:
-        """What one pass is over: encoder, scheme, epoch, weights, dataset."""
+    def in_one_pass(self) -> tuple[str, str, int, str, str]:
+        """What units have in common that one pass computes: encoder, scheme, epoch, weights, dataset."""
         return self.encoder, self.scheme, self.epoch, self.encoder_sha256, self.dataset
 
     @property
@@ -304,7 +319,7 @@ def configurations(study: Study) -> Iterator[Configuration]:
         for dataset in study.datasets:
             for scheme in study.schemes:
                 for epoch in epochs[encoder_of(model), scheme]:
-                    if epoch > 0 or scheme == study.schemes[0]:
+                    if is_trained_under(scheme, epoch, study.schemes):
                         for protocol in study.protocols:
                             yield Configuration(
                                 model=model, dataset=dataset, scheme=scheme, epoch=epoch, protocol=protocol

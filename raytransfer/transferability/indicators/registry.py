@@ -9,6 +9,7 @@ from raytransfer.scheduling.registry import call_from_text
 INDICATORS: Registry[Any] = Registry(
     "indicator",
     robustness="raytransfer.transferability.indicators.robustness:Robustness",
+    knn="raytransfer.transferability.indicators.knn:NearestNeighbours",
 )
 
 
