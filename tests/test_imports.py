@@ -19,7 +19,7 @@ from raytransfer.metrics import transferability_indicator_score
 from raytransfer.scheduling import BestOfAll, replay
 from raytransfer.evaluation.training import DownstreamTraining
 from raytransfer.pretraining.loop import Pretraining
-from raytransfer.transferability import score_encoder
+from raytransfer.transferability.scorer import score_encoder
 
 source = load_source(SourceConfig(train_per_class=2, val_per_class=1))
 target = load_target("mni152", TargetConfig(slice_step=10))
@@ -32,7 +32,7 @@ trial = DownstreamTraining(
 )
 trial.train_epoch()
 assert 0 <= trial.evaluate()["test/dice"] <= 1
-assert replay(BestOfAll(), [(1, scores[0].score)]).selected_epoch == 1
+assert replay(BestOfAll(), [(1, next(iter(scores.values())).value)]).selected_epoch == 1
 assert transferability_indicator_score([1.0], [0.5]) == 1
 assert not {"ray", "mlflow"} & set(sys.modules)
 print("worked")

@@ -189,7 +189,7 @@ CORRUPT = [
      "u-net_encoder, pretraining_scheme simple_training, which row "),
     (TRIALS, without("Swin U-Net", "COVIDQUDataset", "0", "0.001", "False"),
      "column 'pretraining length': no training (fine_tuning) of checkpoint 0 of dataset COVID-QU"),
-    (TRIALS, without("basic U-Net", "ACDC"), "no training (frozen) of checkpoint 0 of dataset ACDC"),
+    (TRIALS, without("basic U-Net", "ACDC"), "no training (fine_tuning) of checkpoint 0 of dataset ACDC"),
     (TRIALS, lambda lines: [*lines[:-1], lines[-1][:-1]], "row 1142: the last line does not end"),
 ]  # fmt: skip
 

@@ -17,6 +17,7 @@ BOTH = ("fine_tuning", "frozen")
         ("cosine", Signal()),
         ("l2(margin=1, level=-4, pooled=never)", PLATEAU_ON),
         ("pearson(level=2,pooled=always)", Signal().varied(distance="pearson", level=2, pooled=BOTH)),
+        ("knn(k=3, level=-1)", Signal("knn", (("k", 3), ("points", 4)), -1, None)),
         ("robustness(distance=l2, margin=1, level=-4, pooled=never)", PLATEAU_ON),
     ],
 )
@@ -32,6 +33,7 @@ def test_a_signal_reads_as_it_writes(text: str, signal: Signal) -> None:
         ("l2(layer=1)", "unknown argument of l2 'layer'"),
         ("l2(level=0)", "level must be from 1 up"),
         ("l2(level=1.5)", "level of l2 must be int"),
+        ("knn(pooled=never)", "unknown argument of knn 'pooled'"),
         ("l2(pooled=sometimes)", "unknown pooled 'sometimes'"),
         ("", "a signal reads name"),
     ],
