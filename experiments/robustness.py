@@ -2,7 +2,6 @@
 
 Question: whose representations tell target images apart whatever their colours (thesis, eq. 4.2)?
 Command:  python experiments/robustness.py --preset demo
-          python experiments/robustness.py --preset demo --set 'indicators=["robustness", "knn"]'
 Cost:     18 checkpoints, 115 images: half a minute on two CPU cores, after the pretraining it needs.
 Result:   a ledger row and an MLflow run per checkpoint and indicator with the scores of every parameter
           choice, and a table of those that choose checkpoints, with standard errors over images. What the
