@@ -79,10 +79,7 @@ def check(study: Study, storage: Storage, options: argparse.Namespace) -> None:
 def _grid_curves(session: Session) -> list[Curve]:
     """Return what the ledger has of the study's downstream grid."""
     study, storage = session.study, session.storage
-    encoders = {
-        (u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints()
-        for u in pretraining_units(study)
-    }
+    encoders = storage.catalog.encoders(pretraining_units(study))
     trials = evaluation_units(study, configurations(study), encoders)
     return curves(*recorded(storage.ledger, scoring_units(study, encoders), trials))
 

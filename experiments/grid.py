@@ -84,8 +84,7 @@ def _plan_pretrainings(study: Study, storage: Storage) -> float:
 def _plan_trials(study: Study, storage: Storage, wanted: Sequence[Configuration]) -> float:
     """Print what the evaluations cost; return the hours of what is not done."""
     known = [name for name in study.datasets if target_problem(name, study.target) is None]
-    series = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme) for u in pretraining_units(study)}
-    encoders = {key: found.fingerprints() for key, found in series.items()}
+    encoders = storage.catalog.encoders(pretraining_units(study))
     there = [configuration for configuration in wanted if configuration.dataset in known]
     trials = {unit.key: unit.configuration for unit in evaluation_units(study, there, encoders)}
     finished = storage.ledger.finished("evaluation", list(trials))

@@ -28,7 +28,7 @@ def run(session: Session) -> Encoders:
         if (lacking := series_problem(unit, storage)) is not None:
             because = "an imported series" if is_imported(unit, storage) else problem or "see what failed"
             print(f"missing: {lacking} ({because})", file=sys.stderr)
-    return {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
+    return storage.catalog.encoders(units)
 
 
 def experiment(session: Session) -> int:

@@ -23,6 +23,7 @@ from raytransfer.settings import (
     setting,
     settings,
 )
+from raytransfer.transferability.indicators.registry import indicator_name, read_indicator
 from raytransfer.transferability.settings import RobustnessSettings
 
 _WHOLE = must(lambda gpus: gpus <= 1 or float(gpus).is_integer(), "a fraction of one, or whole")
@@ -108,6 +109,9 @@ class Study:
     reference_recipes: bool = setting(
         False, "whether the thesis's own recipe of each encoder and scheme stands in for `pretraining`"
     )
+    indicators: Names = setting(
+        ("robustness",), "transferability indicators, with options as in knn(k=10); one pass computes all"
+    )
     robustness: RobustnessSettings = setting(RobustnessSettings, "robustness indicator")
     downstream: DownstreamSettings = setting(DownstreamSettings, "downstream recipe")
     resources: ResourcesSettings = setting(
@@ -119,6 +123,8 @@ class Study:
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
+        for text in self.indicators:
+            self.indicator(text)  # refuses what does not exist
         for protocol in self.protocols:
             PROTOCOLS.check(protocol)
         if self.resources.gpu_pretraining and self.pretraining.num_workers > 1:
@@ -136,6 +142,14 @@ class Study:
                     f"pretraining.{key}", value, "left alone with reference_recipes=true, which sets it",
                 )  # fmt: skip
         return self
+
+    def indicator(self, text: str) -> Any:
+        """Return one of the `indicators`; what its text leaves open is in the settings of that name, if any.
+
+        Raises:
+            InputError: There is no such indicator or option.
+        """
+        return read_indicator(text, getattr(self, indicator_name(text), None))
 
     def options_of(self, strategy: str) -> Any:
         """Return the options of a strategy, None where it takes none.

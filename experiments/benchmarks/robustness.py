@@ -20,7 +20,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,11 +28,13 @@ from numpy.typing import NDArray
 
 from raytransfer.models.registry import create_encoder
 from raytransfer.transferability.freed_memory import kept_freed_memory
-from raytransfer.transferability.hinge_sums import RobustnessScore
-from raytransfer.transferability.robustness import score_encoder
+from raytransfer.transferability.indicators.base import Score, ScoreSpec
+from raytransfer.transferability.indicators.robustness import Robustness
+from raytransfer.transferability.scorer import score_encoder
 
 ENCODERS = ("unet", "resnet50", "swin")
 IMAGE_SIZE, BATCH_SIZE = 224, 8
+ALL_CHOICES = Robustness()
 FEW, MANY = 64, 512
 
 
@@ -68,20 +69,20 @@ def _speed(name: str) -> list[tuple[str, float]]:
             for batch in batches:
                 encoder.forward_levels(batch)
 
-    def score(**choice: Any) -> list[RobustnessScore]:
-        return score_encoder(encoder, images, batch_size=BATCH_SIZE, **choice)
+    def score(indicator: Robustness = ALL_CHOICES) -> dict[ScoreSpec, Score]:
+        return score_encoder(encoder, images, [indicator], batch_size=BATCH_SIZE)
 
     with kept_freed_memory():
         two_forward_passes()
-        choices = score()
+        choices = list(score())
         one = random.choice(choices)
+        chosen = Robustness(
+            distances=(one["distance"],), margins=(one["margin"],), levels=(one["level"],),
+            poolings=(one["pooled"],),
+        )  # fmt: skip
         forward = _seconds(two_forward_passes)
         together = _seconds(score)
-        alone = _seconds(
-            lambda: score(
-                distances=[one.distance], margins=[one.margin], levels=[one.level], pooled=[one.pooled]
-            )
-        )
+        alone = _seconds(lambda: score(chosen))
     return [
         (f"all_choices_over_forward/{name}", together / forward),
         (f"speedup_over_separate/{name}", len(choices) * alone / together),

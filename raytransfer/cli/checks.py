@@ -11,6 +11,7 @@ from raytransfer.data.sources.photographs import PHOTOGRAPHS
 from raytransfer.errors import InputError
 from raytransfer.models.registry import encoder_named_by, num_levels
 from raytransfer.pretraining.schemes import check_batches, check_packages
+from raytransfer.results.live import METRIC
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.statistics.signals import Signal
 from raytransfer.study import Study
@@ -65,12 +66,16 @@ def check_signal(signal: Signal, study: Study) -> None:
     Raises:
         InputError: Nobody computes them.
     """
-    if signal.margin not in study.robustness.margins:
+    if signal.indicator != METRIC:
+        raise InputError(
+            f"nothing is scored by {signal} while encoders are trained: rules follow the {METRIC} there"
+        )
+    if signal["margin"] not in study.robustness.margins:
         raise InputError(
             f"nothing is scored by {signal}: the margin must be one of "
             f"robustness.margins={list(study.robustness.margins)}"
         )
     for encoder in dict.fromkeys(map(encoder_named_by, study.models)):
         levels = num_levels(encoder)
-        if not 1 <= abs(signal.level) <= levels:
+        if not 1 <= abs(signal["level"]) <= levels:
             raise InputError(f"{encoder} is not scored by {signal}: it has levels 1 to {levels}")

@@ -106,7 +106,7 @@ def of_study(arguments: argparse.Namespace, study: Study) -> Records:
         raise InputError(f"nothing is recorded under {storage.root}: {fill}")
     storage.ledger.check()
     units = pretraining_units(study)
-    encoders = {(u.encoder, u.scheme): storage.series(u.encoder, u.scheme).fingerprints() for u in units}
+    encoders = storage.catalog.encoders(units)
     trials = evaluation_units(study, configurations(study), encoders)
     tables = recorded(storage.ledger, scoring_units(study, encoders), trials)
     left_out = incomplete(*tables)

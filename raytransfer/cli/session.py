@@ -51,7 +51,7 @@ class Session:
         if series:
             done = sum(series_problem(unit, storage) is None for unit in series)
             said.append(f"{done} of {len(series)} pretrainings")
-        for kind, name in (("robustness", "scorings"), ("evaluation", "trials")):
+        for kind, name in (("score", "scorings"), ("evaluation", "trials")):
             keys = [unit.key for unit in units if unit.kind == kind]
             if keys:
                 said.append(f"{len(storage.ledger.finished(kind, keys))} of {len(keys)} {name}")
@@ -93,7 +93,7 @@ class Session:
             if kind != "pretraining"
         ):
             print("left as it is: what did not fail; without --retry-failed it is done", file=sys.stderr)
-        work = {"pretraining": "pretraining", "robustness": "scoring"}
+        work = {"pretraining": "pretraining", "score": "scoring"}
         stopped = [
             f"{work[of.kind]} {of.name} failed: {line}" for of, line in lines.items() if of.kind in work
         ]

@@ -30,7 +30,7 @@ def _check_names(study: Study) -> None:
             raise unknown_name(kind, name, known)
     for model in study.models:
         count = num_levels(encoder_named_by(model))
-        if not 1 <= study.robustness.level_number(count) <= count:
+        if not 1 <= abs(study.robustness.level) <= count:
             level = study.robustness.level
             raise InputError(f"robustness.level={level} does not exist: {model} has levels 1 to {count}")
     check_evaluations(study)

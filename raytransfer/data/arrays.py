@@ -98,6 +98,28 @@ class Images:
         return image[top : top + self.size, left : left + self.size]
 
 
+@dataclass(frozen=True)
+class LabelMaps:
+    """The label maps that belong to `Images`: the same middle squares, in the same order.
+
+    Attributes:
+        split: The split.
+        size: Side of the squares, pixels.
+    """
+
+    split: Split
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """Return a label map, uint8 (size, size)."""
+        _, mask = self.split[index]
+        top, left = ((side - self.size) // 2 for side in mask.shape)
+        return mask[top : top + self.size, left : left + self.size]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SegmentationData:
     """A target dataset of segmentation, split for training and testing.
@@ -124,6 +146,11 @@ class SegmentationData:
     def train_images(self) -> Images:
         """The training images as models see them, without labels: what checkpoints are scored on."""
         return Images(self.train, self.image_size)
+
+    @property
+    def train_labels(self) -> LabelMaps:
+        """The label maps of `train_images`, for the indicators that need labels."""
+        return LabelMaps(self.train, self.image_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +179,11 @@ class ClassificationTarget:
     def train_images(self) -> Images:
         """The training images as models see them, without labels: what checkpoints are scored on."""
         return Images(self.train, self.image_size)
+
+    @property
+    def train_labels(self) -> NDArray[np.int64]:
+        """The labels of `train_images` (N,), for the indicators that need labels."""
+        return self.train.labels
 
 
 TargetData = SegmentationData | ClassificationTarget

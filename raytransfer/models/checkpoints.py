@@ -146,6 +146,31 @@ def load_encoder(path: StoragePath, *, sha256: str | None = None) -> tuple[Encod
     return encoder.eval(), meta
 
 
+class Verified:
+    """Meta data of the checkpoints that a command has verified, so that none is hashed twice."""
+
+    def __init__(self) -> None:
+        self._known: dict[StoragePath, tuple[tuple[int, ...], dict[str, Any]]] = {}
+
+    def read_meta(self, path: StoragePath) -> dict[str, Any]:
+        """Return what `read_meta` does; files that stay as they are, are read once."""
+        if is_remote(path):  # hashed by the object store, not here
+            return read_meta(path)
+        state = self._state(path)
+        if path not in self._known or self._known[path][0] != state:
+            self._known[path] = state, read_meta(path)
+        return self._known[path][1]
+
+    @staticmethod
+    def _state(path: StoragePath) -> tuple[int, ...]:
+        """Return what changes with the files of a checkpoint; empty where one is missing."""
+        try:
+            stats = [(path / name).stat() for name in (WEIGHTS, META)]
+        except OSError:
+            return ()
+        return tuple(n for stat in stats for n in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+
+
 class CheckpointSeries:
     """The encoders of one pretraining at given epochs, epoch 0 (random weights) included.
 
@@ -153,12 +178,19 @@ class CheckpointSeries:
         directory: `<storage>/pretraining/<encoder>/<scheme>`; holds `epoch_0000`, `epoch_0001`, ...
         encoder: Name of the encoder that all of them are; not looked at where None.
         scheme: Scheme that all of them were pretrained under; as `encoder`.
+        verified: What the command has verified already.
     """
 
     def __init__(
-        self, directory: StoragePath, *, encoder: str | None = None, scheme: str | None = None
+        self,
+        directory: StoragePath,
+        *,
+        encoder: str | None = None,
+        scheme: str | None = None,
+        verified: Verified | None = None,
     ) -> None:
         self.directory, self.encoder, self.scheme = directory, encoder, scheme
+        self._verified = verified or Verified()
 
     def path(self, epoch: int) -> StoragePath:
         """Return the folder of one epoch's checkpoint."""
@@ -197,7 +229,7 @@ class CheckpointSeries:
 
     def _read_meta(self, epoch: int) -> dict[str, Any]:
         """Return the meta data of a checkpoint, after checking that it is what its folder says."""
-        meta = read_meta(self.path(epoch))
+        meta = self._verified.read_meta(self.path(epoch))
         for name, expected in (("encoder", self.encoder), ("scheme", self.scheme), ("epoch", epoch)):
             if expected is not None and meta.get(name, expected) != expected:
                 raise CorruptCheckpointError(

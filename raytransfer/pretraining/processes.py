@@ -1,6 +1,10 @@
 """What the data-parallel processes of a pretraining tell each other besides gradients."""
 
+from typing import TypeVar
+
 from torch import Tensor, distributed, nn
+
+Part = TypeVar("Part")
 
 
 def summed_over_processes(totals: Tensor) -> Tensor:
@@ -11,6 +15,15 @@ def summed_over_processes(totals: Tensor) -> Tensor:
     totals = totals.cuda() if distributed.get_backend() == "nccl" else totals
     distributed.all_reduce(totals)
     return totals.cpu()
+
+
+def gathered_from_processes(part: Part) -> list[Part]:
+    """Return every process's part, in the order of their ranks; alone, its own."""
+    if not distributed.is_initialized():
+        return [part]
+    parts: list[Part] = [part] * distributed.get_world_size()
+    distributed.all_gather_object(parts, part)
+    return parts
 
 
 def share_buffers(module: nn.Module) -> None:

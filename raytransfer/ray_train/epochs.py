@@ -6,7 +6,6 @@ No Ray in here: who calls it says where reports and what to go on from are kept.
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from raytransfer.runtime.gpu_metrics import gpu_metrics
 from raytransfer.statistics.signals import Signal
 from raytransfer.storage.files import StoragePath, local_copy
 from raytransfer.storage.retrying import retry_on_storage_error
+from raytransfer.transferability.indicators.base import Scores
 
 STATE = "state.pt"
 
@@ -116,7 +116,7 @@ class _Epochs:
         for row in ledger.read("pretraining", unit.epoch_keys()).to_pylist():
             encoders[row["epoch"]] = row["encoder_sha256"]
         return all(
-            ledger.has("robustness", scoring.key)
+            ledger.has("score", scoring.key)
             for epoch in range(last + 1)
             for scoring in unit.scorings(epoch, encoders.get(epoch, ""))
         )
@@ -136,12 +136,14 @@ class _Epochs:
             self._write("pretraining", row)
         return {"epoch": epoch, **metrics, **(target_scores(scored, self._signal) if scored else {})}
 
-    def _score(self, unit: ScoringUnit) -> tuple[ScoringUnit, list[dict[str, Any]]]:
+    def _score(self, unit: ScoringUnit) -> tuple[ScoringUnit, Scores]:
         started = time.monotonic()
-        found = score_in_training(
+        (found,) = score_in_training(
             self._training.encoder,
             self._targets[unit.dataset],
-            unit.study.robustness,
+            [unit.strategy],
+            seed=unit.study.robustness.seed,
+            batch_size=unit.study.robustness.batch_size,
             precision=unit.precision,
             device=self._training.device,
             rank=self._training.rank,
@@ -149,8 +151,8 @@ class _Epochs:
         )
         if self._training.rank == 0:
             row = scoring_row(unit, found, seconds=time.monotonic() - started)
-            self._write("robustness", row)
-        return unit, [asdict(score) for score in found]
+            self._write("score", row)
+        return unit, found
 
     def _write(self, kind: str, row: dict[str, Any]) -> None:
         retry_on_storage_error(lambda: self._storage.ledger.append(kind, row), seconds=self._patience)

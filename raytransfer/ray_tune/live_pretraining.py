@@ -87,10 +87,9 @@ def pretrain_until_stopped(
     """
     if storage.failures.retry:
         units = [unit for unit in units if is_pending(unit, storage)]
-    done = {(u.encoder, u.scheme): u for u in units if not is_trainable(u, storage)}
+    done = [unit for unit in units if not is_trainable(unit, storage)]
     if done:
-        series = {key: storage.series(*key).fingerprints() for key in done}
-        score(scoring_units(units[0].study, series), storage, tracker)
+        score(scoring_units(units[0].study, storage.catalog.encoders(done)), storage, tracker)
     pending = {u.key: u for u in units if is_pending(u, storage)}
     if scheduler is None:  # which would judge all pretrainings together
         decided = [

@@ -276,9 +276,9 @@ def answer_section(answer: Answer, rows: Sequence[Row]) -> Section:
     overall = Table(
         name="ways",
         title="Ways to choose a checkpoint",
-        note="Mean TIS (performance of the chosen checkpoint / that of the best one) over all configurations, "
-        "its interval and that of the difference to the best way under resampling of the seeds (95 %), worst "
-        "configuration, and epochs of pretraining paid for.",
+        note="Mean TIS (performance of the chosen checkpoint / that of the best one) over all "
+        "configurations, its interval and that of the difference to the best way under resampling of the "
+        "seeds (95 %), worst configuration, and epochs of pretraining paid for.",
         headers=("choice", "mean TIS", "worst", "epochs paid", "behind the best way"),
         rows=[
             [

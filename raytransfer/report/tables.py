@@ -17,7 +17,7 @@ from raytransfer.statistics.answer import Answer, CurveSummary
 from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.ratings import Rating, rating_rows
 from raytransfer.statistics.selection import ALL, BEST, LAST, NONE, PEAK
-from raytransfer.statistics.signals import Signal
+from raytransfer.statistics.signals import PARAMETERS
 
 EXTREMES = 5
 """Best and worst choices that the ablation's table shows."""
@@ -175,7 +175,7 @@ def ablation_text(
     count = len(curves)
     tables = [
         _parameter_table(parameter, [row for row in varied if row["parameter"] == parameter])
-        for parameter in Signal._fields
+        for parameter in PARAMETERS
     ]
     extremes = [_extremes_table(every, method, count) for method in METHODS[:2]]
     spread = [row["seed_spread"] for row in varied if row["dataset"] == ALL]

@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raytransfer.models.registry import num_levels
 from raytransfer.results.evaluations import read_metrics
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.schemas import metrics_of
 from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
-from raytransfer.statistics.curves import Choice, Curve
+from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.performance import Trained
+from raytransfer.statistics.untrained import UNTRAINED, share_untrained
+from raytransfer.transferability.indicators.base import ScoreSpec, spec_of_columns
 
 
 def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:
@@ -25,8 +26,8 @@ def curves(scores: pa.Table, downstream: pa.Table) -> list[Curve]:
     Trials of epoch 0 serve every scheme that has none of its own. Two rows of one seed count as one.
 
     Args:
-        scores: One row per checkpoint and parameter choice, as `read_published` and `recorded` give them. A
-            choice that some checkpoint of a curve lacks is left out of the curve.
+        scores: One row per checkpoint and score spec, as `read_published` and `recorded` give them. A
+            spec that some checkpoint of a curve lacks is left out of the curve.
         downstream: One row per training; a null `performance` is a training that should be there and is not.
     """
     return [found for found in _assemble(scores, downstream) if isinstance(found, Curve)]
@@ -77,16 +78,16 @@ def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[Choice, dict[int, tuple[float, float]]]]:
-    """Return (dataset, encoder, scheme) -> choice -> epoch -> (score, standard error)."""
-    keys = ["dataset", "encoder", "scheme", "distance", "margin", "level", "pooled"]
-    values = ["epoch", "score", "standard_error"]
+def _scores(table: pa.Table) -> dict[tuple[str, str, str], dict[ScoreSpec, dict[int, tuple[float, float]]]]:
+    """Return (dataset, encoder, scheme) -> spec -> epoch -> (score, standard error)."""
+    keys = ["dataset", "encoder", "scheme", "indicator", "level", "pooled", "options"]
+    values = ["epoch", "value", "standard_error"]
     groups = table.group_by(keys, use_threads=False).aggregate([(name, "list") for name in values])
-    found: dict[tuple[str, str, str], dict[Choice, dict[int, tuple[float, float]]]] = {}
-    for dataset, encoder, scheme, distance, margin, level, pooled, epochs, of, errors in _rows(
+    found: dict[tuple[str, str, str], dict[ScoreSpec, dict[int, tuple[float, float]]]] = {}
+    for dataset, encoder, scheme, indicator, level, pooled, options, epochs, of, errors in _rows(
         groups, [*keys, *(f"{name}_list" for name in values)]
     ):
-        choice = Choice(distance, margin, level - num_levels(encoder) - 1, pooled)
+        choice = spec_of_columns(indicator, level, pooled, options)
         series = zip(of, map(_number, errors), strict=True)
         found.setdefault((dataset, encoder, scheme), {})[choice] = dict(zip(epochs, series, strict=True))
     return found
@@ -103,13 +104,10 @@ def trained(table: pa.Table) -> Trained:
     for row in _rows(groups, [*names, "performance_mean", "source_accuracy_min"]):
         epoch, seed, performance, accuracy = row[5:]
         cells.setdefault(row[:5], {}).setdefault(epoch, {})[seed] = (performance, _number(accuracy))
-    untrained = {(*key[:3], key[4]): of[0] for key, of in cells.items() if 0 in of}
     found = {}
-    for key, checkpoints in cells.items():
-        if set(checkpoints) == {0}:
+    for key, checkpoints in share_untrained(cells, lambda key: (*key[:3], key[4])).items():
+        if set(checkpoints) == {UNTRAINED}:
             continue  # no pretraining of its own: it only serves the other schemes
-        if (shared := untrained.get((*key[:3], key[4]))) is not None:
-            checkpoints.setdefault(0, shared)
         found[key] = {
             epoch: (tuple(of[seed][0] for seed in sorted(of)), next(iter(of.values()))[1])
             for epoch, of in checkpoints.items()
@@ -135,10 +133,11 @@ def recorded(
 
 
 def _recorded_scores(ledger: Ledger, scorings: Sequence[ScoringUnit]) -> pa.Table:
-    table = ledger.read("robustness", [unit.key for unit in scorings]).combine_chunks()
+    table = ledger.read("score", [unit.key for unit in scorings]).combine_chunks()
     score = pc.list_flatten(table["scores"])
-    of = table.select(["dataset", "encoder", "scheme", "epoch"]).take(pc.list_parent_indices(table["scores"]))
-    for name in ("distance", "margin", "level", "pooled", "score", "standard_error"):
+    names = ["dataset", "encoder", "scheme", "epoch", "indicator"]
+    of = table.select(names).take(pc.list_parent_indices(table["scores"]))
+    for name in ("level", "pooled", "options", "value", "standard_error"):
         of = of.append_column(name, pc.struct_field(score, name))
     return of
 

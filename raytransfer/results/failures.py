@@ -28,7 +28,7 @@ class Failure:
     """A piece of work that failed.
 
     Attributes:
-        kind: "pretraining", "robustness" or "evaluation".
+        kind: "pretraining", "score" or "evaluation".
         key: Key that its result would have in the ledger.
         name: What people call it.
         reason: One line.

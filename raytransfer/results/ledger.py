@@ -112,7 +112,7 @@ class Ledger:
         """Write a result; one with the same key is replaced.
 
         Args:
-            kind: "pretraining", "robustness" or "evaluation".
+            kind: "pretraining", "score" or "evaluation".
             row: Exactly the columns of the kind's schema.
 
         Raises:
@@ -145,7 +145,7 @@ class Ledger:
         """Return the results that can be read, one row each; see `check` for those that cannot.
 
         Args:
-            kind: "pretraining", "robustness" or "evaluation".
+            kind: "pretraining", "score" or "evaluation".
             keys: Only these, in this order, where they are there; all, sorted by key, where None.
 
         Raises:

@@ -1,22 +1,22 @@
 """A pretraining in progress: its encoder's robustness on every target, epoch by epoch.
 
 A target is a dataset in a protocol. Every epoch's row in the ledger names the encoder it left behind, and the
-scores of that encoder are ordinary rows of kind "robustness", with every parameter choice: what was scored
+scores of that encoder are ordinary rows of kind "score", with every parameter choice: what was scored
 live is not scored again, and curves are read back from the ledger alone, by whatever signal.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from itertools import count, product, takewhile
 from statistics import fmean
-from typing import Any
 
 from raytransfer.errors import InputError
 from raytransfer.models.registry import num_levels
+from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, ScoringUnit
 from raytransfer.statistics.signals import Signal
 from raytransfer.study import Study
+from raytransfer.transferability.indicators.base import Scores
 
 METRIC = "robustness"
 STANDARD_ERROR = "_standard_error"
@@ -32,9 +32,7 @@ def target_names(study: Study) -> list[str]:
     return [target_name(dataset, protocol) for dataset, protocol in product(study.datasets, study.protocols)]
 
 
-def target_scores(
-    scored: Iterable[tuple[ScoringUnit, Sequence[Mapping[str, Any]]]], signal: Signal
-) -> dict[str, float]:
+def target_scores(scored: Iterable[tuple[ScoringUnit, Scores]], signal: Signal) -> dict[str, float]:
     """Return what one epoch's scores are in a report.
 
     Args:
@@ -47,22 +45,21 @@ def target_scores(
     Raises:
         InputError: There are no scores for the signal.
     """
-    found: dict[str, float] = {}
+    values, found = [], {}
     for unit, scores in scored:
-        levels = num_levels(unit.encoder) + 1
-        by_choice = {(s["distance"], s["margin"], s["level"] - levels, s["pooled"]): s for s in scores}
         for protocol in unit.study.protocols:
             choice = signal.choice(unit.encoder, protocol)
-            if choice not in by_choice:
+            if choice not in scores:
                 raise InputError(
                     f"{unit.encoder} is not scored by {signal}: the margin must be one of "
-                    f"robustness.margins, the level one of {levels - 1}"
+                    f"robustness.margins, the level one of {num_levels(unit.encoder)}"
                 )
-            name, score = target_name(unit.dataset, protocol), by_choice[choice]
-            found[name] = score["score"]
-            found[name + STANDARD_ERROR] = score["standard_error"]
-    known = [v for name, v in found.items() if not name.endswith(STANDARD_ERROR) and math.isfinite(v)]
-    return {METRIC: fmean(known) if known else math.nan, **found}
+            name, score = target_name(unit.dataset, protocol), scores[choice]
+            found[name] = score.value
+            if score.standard_error is not None:
+                found[name + STANDARD_ERROR] = score.standard_error
+            values.append(score.value)
+    return {METRIC: fmean(values), **found}
 
 
 def known_encoders(unit: PretrainingUnit, storage: Storage) -> dict[int, str]:
@@ -88,9 +85,9 @@ def scored_epochs(unit: PretrainingUnit, storage: Storage, signal: Signal) -> di
         for epoch, sha256 in known_encoders(unit, storage).items()
         for scoring in unit.scorings(epoch, sha256)
     }
-    scored: dict[int, list[tuple[ScoringUnit, Any]]] = {}
-    for row in storage.ledger.read("robustness", scorings).to_pylist():
-        scored.setdefault(row["epoch"], []).append((scorings[row["key"]], row["scores"]))
+    scored: dict[int, list[tuple[ScoringUnit, Scores]]] = {}
+    for row in storage.ledger.read("score", scorings).to_pylist():
+        scored.setdefault(row["epoch"], []).append((scorings[row["key"]], read_scores(row)))
     complete = {epoch for epoch, of in scored.items() if len(of) == len(unit.study.datasets)}
     if storage.ledger.has("pretraining", unit.epoch_key(1)) and not storage.ledger.has(
         "pretraining", unit.epoch_key(unit.recipe.epochs)

@@ -3,15 +3,15 @@
 import importlib.metadata
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from raytransfer.results.scores import score_entries
 from raytransfer.results.units import ScoringUnit
-from raytransfer.transferability.hinge_sums import RobustnessScore
+from raytransfer.transferability.indicators.base import Scores
 
 LIBRARIES = (
     "raytransfer", "torch", "torchvision", "timm", "segmentation-models-pytorch", "ray", "mlflow", "optuna",
@@ -57,10 +57,10 @@ def result_row(*, key: str, settings: Mapping[str, Any], seconds: float, **colum
     }
 
 
-def scoring_row(unit: ScoringUnit, scores: Sequence[RobustnessScore], *, seconds: float) -> dict[str, Any]:
+def scoring_row(unit: ScoringUnit, scores: Scores, *, seconds: float) -> dict[str, Any]:
     """Return the row of a scoring: the scores of every parameter choice."""
     return result_row(
         key=unit.key, settings=unit.settings, seconds=seconds,
         encoder=unit.encoder, scheme=unit.scheme, epoch=unit.epoch, dataset=unit.dataset,
-        encoder_sha256=unit.encoder_sha256, scores=[asdict(score) for score in scores],
+        encoder_sha256=unit.encoder_sha256, indicator=unit.strategy.name, scores=score_entries(scores),
     )  # fmt: skip

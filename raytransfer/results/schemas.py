@@ -7,12 +7,11 @@ import pyarrow as pa
 
 _SCORE = pa.struct(
     [
-        pa.field("distance", pa.string(), nullable=False),
-        pa.field("margin", pa.float64(), nullable=False),
-        pa.field("level", pa.int32(), nullable=False),
-        pa.field("pooled", pa.bool_(), nullable=False),
-        pa.field("score", pa.float64(), nullable=False),
-        pa.field("standard_error", pa.float64(), nullable=False),
+        pa.field("level", pa.int32()),  # from the end, -1 the deepest; null: the indicator has no level
+        pa.field("pooled", pa.bool_()),  # null: no choice of the indicator
+        pa.field("options", pa.string(), nullable=False),  # as `ScoreSpec.options_text`
+        pa.field("value", pa.float64(), nullable=False),  # higher is better
+        pa.field("standard_error", pa.float64()),  # null: the indicator gives none
         pa.field("num_images", pa.int32(), nullable=False),
     ]
 )
@@ -69,9 +68,10 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("encoder_sha256", pa.string()),  # of the encoder after the epoch; empty where it was not kept
         ("metrics", METRICS_MAP),  # "learning_rate", and "train/..." and "val/..." as the method names them
     ),
-    # One row per scoring of a checkpoint on a dataset, with every parameter choice's score.
-    "robustness": _schema(
+    # One row per indicator of a checkpoint on a dataset, with every parameter choice's score.
+    "score": _schema(
         ("dataset", pa.string()),
+        ("indicator", pa.string()),
         ("encoder_sha256", pa.string()),
         ("scores", pa.list_(pa.field("item", _SCORE, nullable=False))),
     ),

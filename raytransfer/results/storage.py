@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError
 from upath import UPath
 
 from raytransfer.errors import InputError
-from raytransfer.models.checkpoints import CheckpointSeries
+from raytransfer.models.checkpoints import CheckpointSeries, Verified
+from raytransfer.results.checkpoints import CheckpointCatalog
 from raytransfer.results.failures import Failures
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.schemas import SCHEMAS
@@ -42,6 +43,7 @@ class Storage:
         self.root = resolve_path(root)
         self.ledger = Ledger(self.root / "results")
         self.failures = Failures(self.root / "failed", retry=retry_failed)
+        self._verified = Verified()
 
     def pending(self, kind: str, keys: Sequence[str]) -> set[str]:
         """Return which work is to be done by this command: not in the ledger, and see `Failures`."""
@@ -74,7 +76,12 @@ class Storage:
     def series(self, encoder: str, scheme: str) -> CheckpointSeries:
         """Return the checkpoint series of an encoder under a scheme."""
         folder = self.root / "pretraining" / encoder / scheme
-        return CheckpointSeries(folder, encoder=encoder, scheme=scheme)
+        return CheckpointSeries(folder, encoder=encoder, scheme=scheme, verified=self._verified)
+
+    @property
+    def catalog(self) -> CheckpointCatalog:
+        """The checkpoints that are there; files are hashed once, however often they are asked for."""
+        return CheckpointCatalog(self.series)
 
     def pretraining_run(self, key: str) -> StoragePath:
         """Return the folder of a pretraining that is not complete: what it goes on from."""

@@ -1,9 +1,9 @@
 """A study is a file: `<storage>/study.json` holds the settings that everything in the storage was made with.
 
 The first command writes it, later ones read it, so that none needs `--set` again. A command may compare more
-models, datasets, schemes, protocols or seeds, and the study grows by them, or only some of them. Whatever
-else recorded results depend on must be what the file says; speed, memory, places of data and the score that
-chooses may differ from command to command.
+models, datasets, schemes, protocols, seeds or indicators, and the study grows by them, or only some of them.
+Whatever else recorded results depend on must be what the file says; speed, memory, places of data and the
+score that chooses may differ from command to command.
 """
 
 import json
@@ -20,7 +20,7 @@ from raytransfer.study import Study
 
 NAME = "study.json"
 FORMAT = 1
-GROWING = ("models", "datasets", "schemes", "protocols", "seeds")
+GROWING = ("models", "datasets", "schemes", "protocols", "seeds", "indicators")
 """What a study compares: a command may name some of them, or more."""
 
 

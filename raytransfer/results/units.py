@@ -10,7 +10,7 @@ absolute paths and fingerprints, and its key follows from it alone. No worker re
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from raytransfer.data.registry import target_identity, target_task
 from raytransfer.errors import InputError
@@ -22,8 +22,15 @@ from raytransfer.models.registry import encoder_named_by, num_levels
 from raytransfer.pretraining.recipes import reference_recipe
 from raytransfer.pretraining.schemes import scheme_named
 from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.results.checkpoints import CheckpointRef
 from raytransfer.settings import digest, to_dict
+from raytransfer.statistics.untrained import is_trained_under, scheme_of
 from raytransfer.study import KEPT_BY_REFERENCE_RECIPES, Study
+from raytransfer.transferability.indicators.base import Indicator, Score, Scores, level_from_end
+from raytransfer.transferability.indicators.registry import indicator_name
+
+if TYPE_CHECKING:
+    from raytransfer.results.storage import Storage
 
 Encoders = Mapping[tuple[str, str], Mapping[int, str]]
 """(encoder, scheme) -> pretraining epoch -> SHA-256 of the weights."""
@@ -93,7 +100,10 @@ class PretrainingUnit:
         return [self.epoch_key(epoch) for epoch in range(1, self.recipe.epochs + 1)]
 
     def scorings(self, epoch: int, encoder_sha256: str) -> "list[ScoringUnit]":
-        """Return the scorings of its encoder after an epoch, one per dataset of the study."""
+        """Return the scorings of its encoder that are done while it is trained, one per dataset of the study.
+
+        These are by the robustness, the indicator that stopping rules follow and that needs no labels.
+        """
         return [
             ScoringUnit(
                 study=self.study, encoder=self.encoder, scheme=self.scheme, epoch=epoch,
@@ -105,24 +115,50 @@ class PretrainingUnit:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringUnit:
-    """One scoring of a checkpoint on a target dataset.
+    """One scoring of a checkpoint on a target dataset by one indicator.
+
+    Units that differ in their indicator alone are computed in one pass, but each has a row of its own, so
+    that an indicator can be added to a study whose checkpoints are scored by others.
 
     Attributes:
-        study: The settings; of these, `target` and `robustness` count.
+        study: The settings; of these, `target` and what its indicator depends on count.
         encoder: Encoder name.
         scheme: Pretraining scheme of the checkpoint.
         epoch: Epochs of pretraining of the checkpoint.
         encoder_sha256: Of the checkpoint's weights.
         dataset: Target dataset.
+        indicator: Indicator as in `Study.indicators`.
     """
 
-    kind: ClassVar[str] = "robustness"
+    kind: ClassVar[str] = "score"
     study: Study
     encoder: str
     scheme: str
     epoch: int
     encoder_sha256: str
     dataset: str
+    indicator: str = "robustness"
+
+    @property
+    def strategy(self) -> Indicator:
+        """The indicator with its options."""
+        return self.study.indicator(self.indicator)
+
+    def checkpoint(self, storage: "Storage") -> CheckpointRef:
+        """Return what is scored; nothing is read before it is loaded."""
+        return CheckpointRef(
+            encoder=self.encoder,
+            scheme=scheme_of(self.scheme, self.epoch),
+            seed=self.study.pretraining.seed,
+            epoch=self.epoch,
+            sha256=self.encoder_sha256,
+            path=storage.series(self.encoder, self.scheme).path(self.epoch),
+        )
+
+    @property
+    def in_one_pass(self) -> tuple[str, str, int, str, str]:
+        """What units have in common that one pass computes: encoder, scheme, epoch, weights, dataset."""
+        return self.encoder, self.scheme, self.epoch, self.encoder_sha256, self.dataset
 
     @property
     def precision(self) -> str:
@@ -133,7 +169,6 @@ class ScoringUnit:
     @property
     def settings(self) -> dict[str, Any]:
         """Everything the scores depend on: not in what parts they are computed, nor which one chooses."""
-        config = self.study.robustness
         return {
             "encoder": self.encoder,
             "scheme": self.scheme,
@@ -141,25 +176,40 @@ class ScoringUnit:
             "encoder_sha256": self.encoder_sha256,
             "dataset": self.dataset,
             "target": target_identity(self.dataset, self.study.target),
-            "robustness": {"margins": list(config.margins), "seed": config.seed, "precision": self.precision},
+            "indicator": {
+                "name": self.strategy.name,
+                **to_dict(self.strategy),
+                "seed": self.study.robustness.seed,
+                "precision": self.precision,
+            },
         }
 
     @property
     def name(self) -> str:
         """What people call the scoring."""
-        return f"{self.encoder} {self.scheme} epoch {self.epoch} on {self.dataset}"
+        return f"{self.indicator} of {self.encoder} {self.scheme} epoch {self.epoch} on {self.dataset}"
 
     @property
     def key(self) -> str:
         """Ledger key."""
         epoch = f"epoch-{self.epoch:04d}"
-        return _key(self.encoder, self.scheme, epoch, self.dataset, digest(self.settings))
+        name = indicator_name(self.indicator)
+        return _key(self.encoder, self.scheme, epoch, self.dataset, name, digest(self.settings))
 
-    def chosen_scores(self, scores: Iterable[Mapping[str, Any]]) -> dict[bool, Mapping[str, Any]]:
-        """Return the scores that choose checkpoints, of all those in a ledger row, by pooling."""
-        config = self.study.robustness
-        chosen = (config.distance, config.margin, config.level_number(num_levels(self.encoder)))
-        return {s["pooled"]: s for s in scores if (s["distance"], s["margin"], s["level"]) == chosen}
+    def chosen_scores(self, scores: Scores) -> dict[bool | None, Score]:
+        """Return the scores that a study looks at first, of all scores of the unit, by pooling.
+
+        They are of the level that chooses checkpoints, and where the study has settings of the indicator, of
+        the options that those name.
+        """
+        settings = getattr(self.study, indicator_name(self.indicator), None)
+        level = level_from_end(self.study.robustness.level, num_levels(self.encoder))
+        return {
+            spec.pooled: score
+            for spec, score in scores.items()
+            if spec.level in (level, None)
+            and all(getattr(settings, name, value) == value for name, value in spec.options)
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,14 +318,21 @@ def pretraining_units(study: Study) -> list[PretrainingUnit]:
 
 
 def scoring_units(study: Study, encoders: Encoders) -> list[ScoringUnit]:
-    """Return the scorings a study needs: every checkpoint of every series on every dataset."""
+    """Return the scorings a study needs: every checkpoint on every dataset by every indicator."""
     return [
         ScoringUnit(
-            study=study, encoder=encoder, scheme=scheme, epoch=epoch, encoder_sha256=sha256, dataset=dataset
+            study=study,
+            encoder=encoder,
+            scheme=scheme,
+            epoch=epoch,
+            encoder_sha256=sha256,
+            dataset=dataset,
+            indicator=indicator,
         )
         for dataset in study.datasets
         for (encoder, scheme), series in encoders.items()
         for epoch, sha256 in series.items()
+        for indicator in study.indicators
     ]
 
 
@@ -325,7 +382,7 @@ def configurations(study: Study) -> Iterator[Configuration]:
     """
     for model, dataset, scheme, epochs in _series(study):
         for epoch in epochs:
-            if epoch > 0 or scheme == study.schemes[0]:
+            if is_trained_under(scheme, epoch, study.schemes):
                 for protocol in study.protocols:
                     yield Configuration(
                         model=model, dataset=dataset, scheme=scheme, epoch=epoch, protocol=protocol

@@ -6,11 +6,10 @@ One parameter is varied at a time, or all at once; what a choice is worth is the
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from raytransfer.evaluation.settings import DEFAULT_PROTOCOLS
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak
 from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.selection import groups, recorded_values, select_all, statistics_rows
-from raytransfer.statistics.signals import Signal
+from raytransfer.statistics.signals import PARAMETERS, Signal
 
 
 class Method(NamedTuple):
@@ -53,13 +52,13 @@ def parameter_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     among = groups(curves)
     return [
         row
-        for parameter in Signal._fields
+        for parameter in PARAMETERS
         for value in recorded_values(curves, parameter)
         for method in METHODS
         for row in statistics_rows(
             among,
             {"parameter": parameter, "value": _name(parameter, value), **method._asdict()},
-            select_all(curves, method.rule, Signal()._replace(**{parameter: value})),
+            select_all(curves, method.rule, Signal().varied(**{parameter: value})),
         )
     ]
 
@@ -74,10 +73,11 @@ def choice_rows(curves: Sequence[Curve]) -> list[dict[str, Any]]:
     return [
         row
         for choice in sorted({choice for curve in curves for choice in curve.scores})
+        if choice.indicator == Signal().indicator
         for method in METHODS
         for row in statistics_rows(
             among,
-            {**choice._asdict(), **method._asdict()},
-            select_all(curves, method.rule, Signal(*choice[:3], DEFAULT_PROTOCOLS if choice.pooled else ())),
+            {**choice.parameters, **method._asdict()},
+            select_all(curves, method.rule, Signal.of_spec(choice)),
         )
     ]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from raytransfer.evaluation.protocols.registry import PROTOCOLS
-from raytransfer.statistics.curves import Choice, Curve
+from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.resampling import Array, Interval, interval, relative, resampled_dice
 from raytransfer.statistics.selection import (
     BEST,
@@ -79,7 +79,7 @@ class CurveSummary:
     """
 
     curve: Curve
-    choice: Choice
+    choice: ScoreSpec
     best: int
     best_share: float
     shortest_equal: int

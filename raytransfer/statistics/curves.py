@@ -9,27 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import stdev
-from typing import NamedTuple
 
 import numpy as np
 
 from raytransfer.metrics.ranking import transferability_indicator_score
-
-
-class Choice(NamedTuple):
-    """A parameter choice of the robustness indicator.
-
-    Attributes:
-        distance: "cosine", "l2" or "pearson".
-        margin: Margin of the hinge.
-        level: Encoder level from the end, -1 the deepest, so that encoders of 4 and 5 levels compare.
-        pooled: Whether representations are averaged over space.
-    """
-
-    distance: str
-    margin: float
-    level: int
-    pooled: bool
+from raytransfer.transferability.indicators.base import ScoreSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +29,8 @@ class Curve:
         metric: What people call the primary metric of the target's task, for example "Dice".
         epochs: Epochs of pretraining of the checkpoints, ascending; 0 is the untrained encoder.
         performances: Primary metric per checkpoint and seed, in [0, 1], seeds ascending.
-        scores: Parameter choice -> score per checkpoint, higher is better.
-        standard_errors: Parameter choice -> standard error of the scores over images; NaN: not recorded.
+        scores: Spec -> score per checkpoint, higher is better.
+        standard_errors: Spec -> standard error of the scores over images; NaN: not recorded.
         source_accuracy: The pretraining method's validation accuracy on the source data per checkpoint, in
             [0, 1]; NaN: not recorded.
     """
@@ -59,8 +43,8 @@ class Curve:
     metric: str
     epochs: tuple[int, ...]
     performances: tuple[tuple[float, ...], ...]
-    scores: Mapping[Choice, tuple[float, ...]]
-    standard_errors: Mapping[Choice, tuple[float, ...]]
+    scores: Mapping[ScoreSpec, tuple[float, ...]]
+    standard_errors: Mapping[ScoreSpec, tuple[float, ...]]
     source_accuracy: tuple[float, ...]
 
     @cached_property
@@ -73,7 +57,7 @@ class Curve:
         """Standard deviation of the performance over seeds (n - 1) per checkpoint; NaN for one seed."""
         return tuple(stdev(seeds) if len(seeds) > 1 else math.nan for seeds in self.performances)
 
-    def points(self, choice: Choice) -> list[tuple[int, float]]:
+    def points(self, choice: ScoreSpec) -> list[tuple[int, float]]:
         """Return (epoch, score) pairs, what stopping rules take."""
         return list(zip(self.epochs, self.scores[choice], strict=True))
 

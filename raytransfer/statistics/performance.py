@@ -7,6 +7,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any
 
+from raytransfer.statistics.untrained import UNTRAINED, share_untrained
+
 Key = tuple[str, str, str, str]
 """(model, dataset, scheme, protocol)"""
 
@@ -93,18 +95,12 @@ def performance(trained: Trained, expected: Mapping[Key, Sequence[int]]) -> list
             if None not in seeds
         }
     # A scheme without a pretraining of its own yet still has the untrained encoder of another.
-    untrained = {
-        (m, d, protocol): checkpoints[0]
-        for (m, d, _, protocol), checkpoints in measured.items()
-        if 0 in checkpoints
-    }
+    wanted = {key: measured.get(key, {}) for key in {**expected, **measured}}
+    shared = share_untrained(wanted, lambda key: (*key[:2], key[3]))
     rows = []
     for key, epochs in expected.items():
-        model, dataset, scheme, protocol = key
-        of_series = dict(measured.get(key, {}))
-        if 0 in epochs and (model, dataset, protocol) in untrained:
-            of_series.setdefault(0, untrained[model, dataset, protocol])
-        rows.append(Row(key=key, expected=tuple(epochs), measured=of_series))
+        of = shared[key] if UNTRAINED in epochs else dict(measured.get(key, {}))
+        rows.append(Row(key=key, expected=tuple(epochs), measured=of))
     return sorted(
         rows, key=lambda row: (row.key[1], row.key[3] != "fine_tuning", row.key[2] != "simple", row.key)
     )

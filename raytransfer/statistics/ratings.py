@@ -46,7 +46,8 @@ def _target(curve: Curve) -> str:
 
 
 def _values(curve: Curve, parameter: str) -> str:
-    return " ".join(map(str, sorted({getattr(choice, parameter) for choice in curve.scores})))
+    found = {spec[parameter] for spec in curve.scores if parameter in spec.parameters}
+    return " ".join(map(str, sorted(found)))
 
 
 def _hours(epochs: Sequence[int], seconds: Mapping[int, float]) -> tuple[float, ...] | None:

@@ -66,8 +66,9 @@ def recorded_values(curves: Sequence[Curve], parameter: str) -> list[Any]:
     """Return the values of a field of `Signal` that curves have scores for, the deepest level first."""
     if parameter == "pooled":
         return list(POOLINGS.values())
-    recorded = {getattr(choice, parameter) for curve in curves for choice in curve.scores}
-    return sorted(recorded, reverse=parameter == "level")
+    thesis = Signal().indicator
+    found = {spec[parameter] for curve in curves for spec in curve.scores if spec.indicator == thesis}
+    return sorted(found, reverse=parameter == "level")
 
 
 class Selections(NamedTuple):

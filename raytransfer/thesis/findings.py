@@ -112,9 +112,9 @@ def _compare(
 
 def _against_the_others(curves: Sequence[Curve], method: str, parameter: str) -> list[Comparison]:
     thesis = Signal()
-    best = getattr(thesis, parameter)
+    best = thesis[parameter]
     return [
-        _compare(curves, method, thesis, thesis._replace(**{parameter: value}), f"{best} minus {value}")
+        _compare(curves, method, thesis, thesis.varied(**{parameter: value}), f"{best} minus {value}")
         for value in recorded_values(curves, parameter)
         if value != best
     ]
@@ -122,13 +122,13 @@ def _against_the_others(curves: Sequence[Curve], method: str, parameter: str) ->
 
 def _among_margins(curves: Sequence[Curve], method: str) -> list[Comparison]:
     thesis = Signal()
-    margins = [margin for margin in recorded_values(curves, "margin") if margin <= thesis.margin]
+    margins = [margin for margin in recorded_values(curves, "margin") if margin <= thesis["margin"]]
     return [
         _compare(
             curves,
             method,
-            thesis._replace(margin=larger),
-            thesis._replace(margin=smaller),
+            thesis.varied(margin=larger),
+            thesis.varied(margin=smaller),
             f"{larger:g} minus {smaller:g}",
         )
         for larger, smaller in combinations(reversed(margins), 2)

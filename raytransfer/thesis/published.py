@@ -35,6 +35,8 @@ from raytransfer.data.registry import TARGETS
 from raytransfer.errors import InputError, reason, unknown_name
 from raytransfer.models.registry import encoder_of, num_levels
 from raytransfer.settings import MOST_EPOCHS, MOST_SEED
+from raytransfer.statistics.untrained import UNTRAINED, share_untrained
+from raytransfer.transferability.indicators.base import ScoreSpec
 
 MODELS = {
     "basic U-Net": "unet",
@@ -295,6 +297,24 @@ def _trials(file: _Csv, datasets: Mapping[str, str]) -> pa.Table:
     )
 
 
+def _by_spec(scores: pa.Table) -> pa.Table:
+    """Return the scores with the columns of a `ScoreSpec`, levels counted from the end."""
+    choices = list(zip(scores["distance"].to_pylist(), scores["margin"].to_pylist(), strict=True))
+    text = {}
+    for distance, margin in dict.fromkeys(choices):
+        options = (("distance", distance), ("margin", margin))
+        text[distance, margin] = ScoreSpec("robustness", options=options).options_text
+    depths = {name: num_levels(name) for name in scores["encoder"].unique().to_pylist()}
+    depth = pa.array([depths[name] for name in scores["encoder"].to_pylist()])
+    kept = scores.select(["dataset", "encoder", "scheme", "epoch", "pooled", "standard_error"])
+    return (
+        kept.append_column("indicator", pa.array(["robustness"] * scores.num_rows))
+        .append_column("options", pa.array([text[of] for of in choices]))
+        .append_column("level", pc.subtract(pc.subtract(scores["level"], depth), 1))
+        .append_column("value", scores["score"])
+    )
+
+
 def _check_unique(file: _Csv, table: pa.Table, keys: Sequence[str], says: str) -> None:
     groups = table.group_by(list(keys), use_threads=False).aggregate([("row", "min"), ("row", "max")])
     twice = groups.filter(pc.not_equal(groups["row_min"], groups["row_max"])).sort_by("row_min")
@@ -407,17 +427,17 @@ def _check_trials(file: _Csv, trials: pa.Table, score_file: _Csv, scores: pa.Tab
     for (dataset, encoder, scheme, _), epochs in trained.items():
         with_scores = scored.get((dataset, encoder, scheme), {})
         for epoch in sorted(epochs.keys() - with_scores.keys()):
-            if epoch > 0 or with_scores:  # else a scheme stands for its untrained encoders only
+            if epoch != UNTRAINED or with_scores:  # else a scheme stands for its untrained encoders only
                 rows = [score_file.row(row) for row in with_scores.values()]
                 near = f", those of others begin in row {min(rows)}" if rows else ""
                 says = f"{score_file.path} has no scores of this checkpoint ({epoch}){near}"
                 raise file.problem(epochs[epoch], TRIAL_EPOCH, says)
-    untrained = {(d, e, protocol) for (d, e, _, protocol), epochs in trained.items() if 0 in epochs}
     protocols = sorted({protocol for *_, protocol in trained})
+    wanted = {(*key, protocol): trained.get((*key, protocol), {}) for key in scored for protocol in protocols}
+    shared = share_untrained({**trained, **wanted}, lambda key: (*key[:2], key[3]))
     for ((dataset, encoder, scheme), epochs), protocol in product(scored.items(), protocols):
         have = trained.get((dataset, encoder, scheme, protocol), {})
-        shared = {0} if (dataset, encoder, protocol) in untrained else set()
-        for epoch in sorted(epochs.keys() - have.keys() - shared):
+        for epoch in sorted(epochs.keys() - shared[dataset, encoder, scheme, protocol].keys()):
             which = score_file.cells(epochs[epoch], ("dataset", "encoder", "pretraining_scheme"))
             near = f", others of it begin in row {file.row(min(have.values()))}" if have else ""
             raise InputError(
@@ -436,9 +456,9 @@ def read_published(
         downstream_csv: The downstream trainings (`downstream_scores.csv`).
 
     Returns:
-        The scores, one row per checkpoint and parameter choice: dataset, encoder, scheme, epoch, distance,
-        margin, level (1 has the highest resolution), pooled, score (1 - mean hinge, higher is better) and
-        standard_error (null: not published). And the trials, one row per training: model, dataset, encoder,
+        The scores, one row per checkpoint and score spec: dataset, encoder, scheme, epoch, indicator, options
+        (text), level (from the end), pooled, value (1 - mean hinge, higher is better) and standard_error
+        (null: not published). And the trials, one row per training: model, dataset, encoder,
         scheme, protocol, epoch, seed, source_accuracy, the names of `SEGMENTATION_METRICS`, performance (the
         Dice) and metric (what people call that).
 
@@ -466,6 +486,6 @@ def read_published(
     _check_hinges(score_file, numbered)
     _check_choices(score_file, numbered)
     _check_trials(trial_file, distinct, score_file, numbered)
-    trials = distinct.drop_columns(["row"])
-    metric = pa.array([METRIC_LABEL] * trials.num_rows, pa.string())
-    return scores, trials.append_column("performance", trials["dice"]).append_column("metric", metric)
+    metric = pa.array([METRIC_LABEL] * distinct.num_rows, pa.string())
+    trials = distinct.drop_columns(["row"]).append_column("performance", distinct["dice"])
+    return _by_spec(scores), trials.append_column("metric", metric)

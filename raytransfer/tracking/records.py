@@ -9,6 +9,7 @@ from typing import Any
 from raytransfer.evaluation.learning_curves import draw_learning_curves
 from raytransfer.pretraining.methods.base import RATE, is_metric
 from raytransfer.results.schemas import metrics_of
+from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
 from raytransfer.runtime.gpu_metrics import SYSTEM
@@ -94,19 +95,27 @@ def scoring_record(unit: ScoringUnit, row: Mapping[str, Any]) -> RunRecord:
     """Return the record of a finished scoring; its metrics stand at the step of the checkpoint's epoch.
 
     The metrics are the scores that choose checkpoints, pooled and not; all are in the artifact scores.json.
+
+    Args:
+        unit: The scoring.
+        row: Its row of the ledger, or {"scores": []} where it failed.
     """
     metrics: dict[str, float] = {}
-    for pooled, score in unit.chosen_scores(row["scores"]).items():
-        name = "robustness_pooled" if pooled else "robustness"
-        metrics[f"train/{name}"] = score["score"]
-        metrics[f"train/{name}_standard_error"] = score["standard_error"]
+    indicator = unit.strategy.name
+    scores = read_scores({"indicator": indicator, **row})
+    for pooled, score in unit.chosen_scores(scores).items():
+        name = f"train/{indicator}_pooled" if pooled else f"train/{indicator}"
+        metrics[name] = score.value
+        if score.standard_error is not None:
+            metrics[f"{name}_standard_error"] = score.standard_error
+    shown = {f"summary/{indicator}": metrics[name] for name in (f"train/{indicator}",) if name in metrics}
     return RunRecord(
-        kind="robustness",
+        kind="score",
         key=unit.key,
         name=unit.name,
         params=_flat(unit.settings),
         epochs={unit.epoch: metrics},
-        summary={"summary/robustness": metrics["train/robustness"]} if metrics else {},
+        summary=shown,
         documents={"config.json": unit.settings, "scores.json": {"scores": row["scores"]}},
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from raytransfer.storage.files import StoragePath
 
-KINDS = ("pretraining", "robustness", "evaluation", "early-stopping")
+KINDS = ("pretraining", "score", "evaluation", "early-stopping")
 """Each is one MLflow experiment, `raytransfer-<kind>`."""
 
 FINAL_PERFORMANCE = "summary/final_performance"

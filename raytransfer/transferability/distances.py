@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from raytransfer.transferability.settings import DISTANCE_NAMES
+
 _PARTS = 8  # of a block, each apart in memory and multiplied apart: a product of a few rows runs on one core
 _ROUNDING = 1e-14  # relative variance of a representation that is constant but for float32's rounding
 
@@ -58,7 +60,9 @@ def _pearson(products: InnerProducts) -> Tensor:
     return _one_minus_ratio(x_variance, y_variance, covariance, undefined)
 
 
-DISTANCES: dict[str, Callable[[InnerProducts], Tensor]] = {"cosine": _cosine, "l2": _l2, "pearson": _pearson}
+DISTANCES: dict[str, Callable[[InnerProducts], Tensor]] = dict(
+    zip(DISTANCE_NAMES, (_cosine, _l2, _pearson), strict=True)
+)
 """1 - cosine, mean squared difference, 1 - Pearson's r: (N,) float64, NaN only for NaN or infinite entries.
 
 Where one side is zero (cosine) or constant (Pearson) there is no direction to compare, and the distance is 1,

@@ -23,6 +23,8 @@ POOLINGS = {
 }
 """Name -> protocols in which representations are averaged over space."""
 
+DISTANCE_NAMES = ("cosine", "l2", "pearson")
+
 MARGINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The margins of the thesis's ablation."""
 
@@ -84,7 +86,3 @@ class RobustnessSettings:
         if self.pooled not in POOLINGS:
             raise unknown_name("robustness.pooled", self.pooled, POOLINGS)
         return self
-
-    def level_number(self, num_levels: int) -> int:
-        """Return `level` counted from 1 in an encoder with so many levels; it may not exist there."""
-        return self.level if self.level > 0 else num_levels + 1 + self.level

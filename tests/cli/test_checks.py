@@ -86,6 +86,7 @@ def test_batches_that_cannot_be_filled_are_named(tree: Path, overrides: list, me
             "cosine(level=5)",
             "swin-micro is not scored by cosine(margin=0.5, level=5, pooled=frozen): it ha",
         ),
+        ("knn(level=-1)", "while encoders are trained: rules follow the robustness there"),
         ("cosine(level=-6)", "unet-micro is not scored by cosine(margin=0.5, level=-6"),
     ],
 )

@@ -25,7 +25,7 @@ def test_a_reason_is_said_as_it_is(tmp_path: Path, capsys) -> None:
     assert f"failed: unet on acdc: {REASON} ({tmp_path}/failed/evaluation/key.txt)" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("kind", "work"), [("pretraining", "pretraining"), ("robustness", "scoring")])
+@pytest.mark.parametrize(("kind", "work"), [("pretraining", "pretraining"), ("score", "scoring")])
 def test_what_others_need_is_an_error(tmp_path: Path, kind: str, work: str) -> None:
     storage = Storage(tmp_path)
     storage.failures.record(kind, "key", "unet", REASON, details="all of it")

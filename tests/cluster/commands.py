@@ -133,7 +133,7 @@ def undisturbed() -> Path:
 
 def copy_encoders(storage: Path) -> None:
     """Begin with the encoders of `undisturbed` and their scores."""
-    for folder in ("pretraining", "results/pretraining", "results/robustness"):
+    for folder in ("pretraining", "results/pretraining", "results/score"):
         shutil.copytree(undisturbed() / folder, storage / folder)
 
 

@@ -22,7 +22,9 @@ from raytransfer.evaluation.training import DownstreamTraining
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.models.registry import create_encoder
 from raytransfer.runtime.seeding import seeded
-from raytransfer.transferability.robustness import score_encoder
+from raytransfer.transferability.indicators.knn import NearestNeighbours
+from raytransfer.transferability.indicators.robustness import Robustness
+from raytransfer.transferability.scorer import score_encoder
 
 TREES: dict[str, Callable[[Path], Path]] = {
     "acdc": generated_trees.acdc,
@@ -48,8 +50,11 @@ def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
     assert list(target_identity(name, resolved)) == ["fingerprint"]
     with seeded(0):
         encoder = create_encoder("unet-micro")
-    scores = score_encoder(encoder, data.train_images, distances=("cosine",), margins=(0.5,), levels=(-2,))
-    assert 0 < scores[0].score < 1
+    robustness = Robustness(distances=("cosine",), margins=(0.5,), levels=(-2,))
+    scores = score_encoder(
+        encoder, data.train_images, [robustness, NearestNeighbours()], labels=data.train_labels
+    )
+    assert all(0 < score.value < 1 for score in scores.values())
     trial = DownstreamTraining(
         "unet-micro", encoder, DownstreamSettings(epochs=1, batch_size=4), data, frozen=False, seed=0
     )

@@ -151,7 +151,7 @@ def test_a_folder_of_images_and_an_imagenet_tree_went_all_the_way(workplace: Wor
     """What the commands above leave, of which every preset is a study of the reader's own data."""
     ledger = Ledger(workplace.folder / "runs/demo/results")
     ledger.check()
-    scored, trained = (ledger.read(kind).to_pylist() for kind in ("robustness", "evaluation"))
+    scored, trained = (ledger.read(kind).to_pylist() for kind in ("score", "evaluation"))
     assert {row["dataset"] for row in [*scored, *trained]} == {"scans"}
     assert {row["epoch"] for row in trained} == {0, 2} <= {row["epoch"] for row in scored}
     others = [Ledger(path) for path in workplace.folder.glob("runs/*/results")]

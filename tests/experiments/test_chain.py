@@ -15,6 +15,7 @@ from raytransfer.evaluation.trained import load_trained
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.schemas import read_rows
 from raytransfer.results.storage import Storage
+from raytransfer.statistics.signals import Signal
 
 pytestmark = pytest.mark.cluster
 
@@ -53,11 +54,11 @@ def test_the_ledger_has_everything_once(smoke) -> None:
     for row in ledger.read("robustness").to_pylist():
         choices = {(s["distance"], s["margin"], s["level"], s["pooled"]): s for s in row["scores"]}
         assert len(choices) == len(row["scores"]) == 3 * 5 * 5 * 2
-        assert all(math.isfinite(s["score"]) and s["standard_error"] >= 0 for s in row["scores"])
-        for pooled in (True, False):
-            chosen = choices["cosine", 0.5, 4, pooled]
-            assert 0 < chosen["score"] <= 1
-            assert 0 < chosen["standard_error"] < 0.1
+        assert all(math.isfinite(s.value) and s.standard_error >= 0 for s in choices.values())
+        for protocol in ("frozen", "fine_tuning"):
+            chosen = choices[Signal().choice(row["encoder"], protocol)]
+            assert 0 < chosen.value <= 1
+            assert 0 < chosen.standard_error < 0.1
 
 
 def test_workers_that_share_a_scoring_find_the_same(smoke, run, tmp_path: Path) -> None:
@@ -70,10 +71,10 @@ def test_workers_that_share_a_scoring_find_the_same(smoke, run, tmp_path: Path) 
     )  # fmt: skip
     assert done.code == 0, done.err
     expected, found = (
-        {row["key"]: row["scores"] for row in Ledger(root / "results").read("robustness").to_pylist()}
+        {row["key"]: row["scores"] for row in Ledger(root / "results").read("score").to_pylist()}
         for root in (storage, tmp_path)
     )
-    assert len(found) == COUNTS["robustness"] / 2
+    assert len(found) == COUNTS["score"] / 2
     for key, scores in found.items():
         for a, b in zip(scores, expected[key], strict=True):
             assert a == pytest.approx(b, abs=1e-6)

@@ -14,13 +14,14 @@ from raytransfer.data.registry import load_target
 from raytransfer.models.checkpoints import load_encoder
 from raytransfer.ray_train.pretraining import is_trainable, series_problem
 from raytransfer.results.live import live_curves
+from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, pretraining_units
 from raytransfer.scheduling.judgements import judge
 from raytransfer.scheduling.registry import rule_factory
 from raytransfer.scheduling.replay import replay
 from raytransfer.settings import with_overrides
-from raytransfer.transferability.robustness import score_encoder
+from raytransfer.transferability.scorer import score_encoder
 
 pytestmark = pytest.mark.cluster
 
@@ -79,15 +80,13 @@ def test_the_scores_of_two_workers_are_those_of_score_encoder(undisturbed, unit:
     assert {0, *(selected for _, selected in decisions(storage).values())} <= set(series.epochs())
     for epoch, sha256 in series.fingerprints().items():
         (scoring,) = unit.scorings(epoch, sha256)
-        (row,) = storage.ledger.read("robustness", [scoring.key]).to_pylist()
+        (row,) = storage.ledger.read("score", [scoring.key]).to_pylist()
         encoder, _ = load_encoder(series.path(epoch))
         expected = score_encoder(encoder, images)
-        for found, alone in zip(row["scores"], expected, strict=True):
-            assert (found["distance"], found["level"], found["pooled"]) == (
-                alone.distance, alone.level, alone.pooled,
-            )  # fmt: skip
-            assert found["score"] == pytest.approx(alone.score, abs=1e-6)
-            assert found["standard_error"] == pytest.approx(alone.standard_error, abs=1e-6)
+        found = read_scores(row)
+        assert list(found) == list(expected)
+        for spec, alone in expected.items():
+            assert vars(found[spec]) == pytest.approx(vars(alone), abs=1e-6)
 
 
 def test_it_is_no_finished_pretraining(undisturbed, runs, unit: PretrainingUnit) -> None:

@@ -34,7 +34,7 @@ def _dice(storage: Path) -> dict[str, float]:
 def test_a_killed_grid_goes_on_and_gives_the_numbers_of_an_undisturbed_one(
     smoke, start, run, tmp_path: Path
 ) -> None:
-    for folder in ("pretraining", "results/pretraining", "results/robustness"):
+    for folder in ("pretraining", "results/pretraining", "results/score"):
         shutil.copytree(smoke[0] / folder, tmp_path / folder)
     process = start("grid", tmp_path, *ONE_MODEL)
     _wait_for(process, tmp_path, "evaluation", 2)
@@ -69,12 +69,12 @@ def test_a_deleted_series_is_rebuilt_and_its_scores_stay_valid(smoke, run, tmp_p
     shutil.copytree(smoke[0], storage)
     series = CheckpointSeries(storage / "pretraining/unet-micro/simple")
     before = series.fingerprints()
-    scores = {p: p.stat().st_mtime_ns for p in storage.glob("results/robustness/*.parquet")}
+    scores = {p: p.stat().st_mtime_ns for p in storage.glob("results/score/*.parquet")}
     shutil.rmtree(series.directory)
     done = run("robustness", storage)
     assert done.code == 0, done.err
     assert series.fingerprints() == before
-    assert {p: p.stat().st_mtime_ns for p in storage.glob("results/robustness/*.parquet")} == scores
+    assert {p: p.stat().st_mtime_ns for p in storage.glob("results/score/*.parquet")} == scores
     assert done.out.count("-micro") == 6
     assert "±" in done.out
 

@@ -1,7 +1,6 @@
 """A pretraining whose every epoch is scored, in this process: what it reports and what the ledger keeps."""
 
 import contextlib
-import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.ray_train.epochs import read_state, train_unit
 from raytransfer.results.live import live_curves, scored_epochs, target_names, target_scores
 from raytransfer.results.schemas import metrics_of
+from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, pretraining_units
 from raytransfer.scheduling.judgements import judge
@@ -26,7 +26,8 @@ from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import FirstPeak
 from raytransfer.statistics.signals import Signal, read_signal
 from raytransfer.study import Study
-from raytransfer.transferability.robustness import score_encoder
+from raytransfer.transferability.indicators.base import Score, ScoreSpec
+from raytransfer.transferability.scorer import score_encoder
 
 STUDY = Study(
     models=("resnet-unet-micro",),
@@ -86,12 +87,10 @@ def test_every_epoch_is_scored_as_score_encoder_does(
         epoch = report["epoch"]
         encoder, meta = load_encoder((series if epoch in (0, 3) else staging).path(epoch))
         (scoring,) = UNIT.scorings(epoch, meta["encoder_sha256"])
-        alone = scoring.chosen_scores([vars(s) for s in score_encoder(encoder, target.train_images)])
+        alone = scoring.chosen_scores(score_encoder(encoder, target.train_images))
         for name, pooled in ((FULL, False), (FROZEN, True)):
-            assert report[name] == pytest.approx(alone[pooled]["score"], abs=1e-6)
-            assert report[f"{name}_standard_error"] == pytest.approx(
-                alone[pooled]["standard_error"], abs=1e-6
-            )
+            assert report[name] == pytest.approx(alone[pooled].value, abs=1e-6)
+            assert report[f"{name}_standard_error"] == pytest.approx(alone[pooled].standard_error, abs=1e-6)
         assert report["robustness"] == pytest.approx(fmean([report[FULL], report[FROZEN]]))
         assert scored[epoch] == {name: v for name, v in report.items() if name.startswith("robustness")}
     assert {"val/top1", "train/loss"} <= reports[1].keys()
@@ -117,15 +116,11 @@ def test_a_rule_may_follow_other_scores(whole: Storage) -> None:
     assert curves[FULL] == curves[FROZEN], "never pooled"
     assert curves != live_curves(UNIT, whole)
     (scoring,) = UNIT.scorings(3, whole.series("resnet-micro", "simple").fingerprints()[3])
-    (row,) = whole.ledger.read("robustness", [scoring.key]).to_pylist()
-    (wanted,) = [
-        s["score"]
-        for s in row["scores"]
-        if (s["distance"], s["margin"], s["level"], s["pooled"]) == ("l2", 1.0, 2, False)
-    ]
-    assert curves[FULL][3][:2] == (3, wanted)
+    (row,) = whole.ledger.read("score", [scoring.key]).to_pylist()
+    wanted = read_scores(row)[ScoreSpec.parse("robustness(distance=l2, margin=1, level=-4, pooled=false)")]
+    assert curves[FULL][3][:2] == (3, wanted.value)
     with pytest.raises(InputError, match=r"is not scored by cosine\(margin=0.3, .*one of robustness.margins"):
-        live_curves(UNIT, whole, signal=Signal(margin=0.3))
+        live_curves(UNIT, whole, signal=Signal().varied(margin=0.3))
 
 
 def test_killed_it_goes_on_and_scores_every_epoch_once(train, whole: Storage, tmp_path: Path) -> None:
@@ -135,7 +130,7 @@ def test_killed_it_goes_on_and_scores_every_epoch_once(train, whole: Storage, tm
     assert [r["epoch"] for r in train(storage)] == [2, 3]
     assert {p: p.stat().st_mtime_ns for p in before} == before
     assert live_curves(UNIT, storage) == live_curves(UNIT, whole)
-    assert storage.ledger.read("robustness").num_rows == 4
+    assert storage.ledger.read("score").num_rows == 4
     assert storage.ledger.read("pretraining").num_rows == 3
 
 
@@ -148,18 +143,15 @@ def test_where_scores_are_missing_it_starts_over(train, whole: Storage, tmp_path
     assert live_curves(UNIT, storage) == live_curves(UNIT, whole)
 
 
-def test_a_score_that_is_nan_is_not_in_the_mean() -> None:
+def test_the_mean_is_over_targets_and_a_missing_standard_error_is_left_out() -> None:
     (scoring,) = UNIT.scorings(1, "a")
-    scores = [
-        {
-            "distance": "cosine", "margin": 0.5, "level": 4, "pooled": pooled,
-            "score": score, "standard_error": 0.1,
-        }
-        for pooled, score in ((True, math.nan), (False, 0.25))
-    ]  # fmt: skip
-    found = target_scores([(scoring, scores)], SIGNAL)
-    assert (found["robustness"], found[FULL]) == (0.25, 0.25)
-    assert math.isnan(found[FROZEN])
+    scores = {
+        SIGNAL.choice("resnet-micro", "frozen"): Score(0.75, None, 9),
+        SIGNAL.choice("resnet-micro", "fine_tuning"): Score(0.25, 0.1, 9),
+    }
+    assert target_scores([(scoring, scores)], SIGNAL) == {
+        "robustness": 0.5, FULL: 0.25, f"{FULL}_standard_error": 0.1, FROZEN: 0.75,
+    }  # fmt: skip
 
 
 def test_what_a_method_without_labels_measures_is_kept(source: ClassificationData, tmp_path: Path) -> None:

@@ -244,12 +244,12 @@ def test_files_that_are_missing_and_then_there(one_cpu: None, storage: Storage, 
     again, shown = Storage(tmp_path), Shown()
     score(units, again, shown)
     assert list(shown.failed) == [units[2].key], "one that is missing ends nothing"
-    assert storage.ledger.read("robustness").num_rows == len(units) - 1
+    assert storage.ledger.read("score").num_rows == len(units) - 1
     assert [failure.host for failure in again.failures.new] == [HOST]
 
     away.rename(series.path(2))
     score(units, again, shown)
-    assert storage.ledger.read("robustness").num_rows == len(units)
+    assert storage.ledger.read("score").num_rows == len(units)
     assert not list(storage.failures.root.glob("*/*"))
 
 

@@ -62,7 +62,7 @@ def replaced(tmp_path: Path) -> tuple[Storage, EvaluationUnit, ScoringUnit, str]
 def test_neither_trial_nor_scoring_takes_other_weights_than_its_units(replaced, tmp_path: Path) -> None:
     storage, trial, scoring, there = replaced
     data = load_target("mni152", trial.study.target)
-    scored = _score_shard(scoring, data.train_images, tmp_path, 0)
+    scored = _score_shard([scoring], (data.train_images, data.train_labels), tmp_path, 0)
     try:
         TrialRun(trial, data, storage)
     except Exception as error:

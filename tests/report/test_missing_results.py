@@ -42,11 +42,12 @@ def _records(tmp_path: Path) -> Records:
     scores = [
         {
             "dataset": "d<b>", "encoder": "unet-micro", "scheme": "simple", "epoch": epoch,
-            "distance": "cosine", "margin": 0.5, "level": level, "pooled": pooled, "score": 0.1 * epoch,
+            "indicator": "robustness", "options": "distance=cosine, margin=0.5", "level": level,
+            "pooled": pooled, "value": 0.1 * epoch,
             "standard_error": 0.01,
         }
         for epoch in (0, 1, 2)
-        for level in (1, 2, 3, 4, 5)
+        for level in (-5, -4, -3, -2, -1)
         for pooled in (False, True)
     ]  # fmt: skip
     tables = pa.Table.from_pylist(scores), pa.Table.from_pylist(trials)

@@ -37,13 +37,14 @@ def ledger(tmp_path: Path) -> Ledger:
     ledger = Ledger(tmp_path)
     for unit in scoring_units(STUDY, ENCODERS):
         scores = [
-            {"distance": "cosine", "margin": 0.5, "level": 4, "pooled": pooled, "score": score,
+            {"options": "distance=cosine, margin=0.5", "level": -2, "pooled": pooled, "value": score,
              "standard_error": 0.01, "num_images": 100}
             for pooled, score in zip((False, True), SCORES[unit.epoch], strict=True)
         ]  # fmt: skip
-        ledger.append("robustness", result_row(
+        ledger.append("score", result_row(
             key=unit.key, settings={}, seconds=1.0, encoder=unit.encoder, scheme="simple", epoch=unit.epoch,
-            dataset="mni152", encoder_sha256=unit.encoder_sha256, scores=scores,
+            dataset="mni152", encoder_sha256=unit.encoder_sha256, indicator="robustness",
+            scores=scores,
         ))  # fmt: skip
     for unit in _trials():
         dice = DICE[unit.configuration.epoch][unit.seed]

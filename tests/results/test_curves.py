@@ -17,15 +17,17 @@ from raytransfer.results.units import (
     pretraining_units,
     scoring_units,
 )
-from raytransfer.statistics.curves import Choice
 from raytransfer.study import Study
 from raytransfer.thesis.published import read_published
+from raytransfer.transferability.indicators.base import ScoreSpec
 
-COSINE, PEARSON = Choice("cosine", 0.5, -2, True), Choice("pearson", 0.25, -1, False)
+COSINE = ScoreSpec("robustness", -2, True, (("distance", "cosine"), ("margin", 0.5)))
+PEARSON = ScoreSpec("robustness", -1, False, (("distance", "pearson"), ("margin", 0.25)))
+KNN = ScoreSpec("knn", -1, None, (("k", 5),))
 
 
 def score_table(rows: list[tuple]) -> pa.Table:
-    names = ("dataset", "encoder", "scheme", "epoch", "distance", "margin", "level", "pooled", "score",
+    names = ("dataset", "encoder", "scheme", "epoch", "indicator", "level", "pooled", "options", "value",
              "standard_error")  # fmt: skip
     return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows])
 
@@ -38,15 +40,18 @@ def trial_table(rows: list[tuple]) -> pa.Table:
 
 SCORES = score_table(
     [
-        # the U-Net's encoder has five levels: 4 is the second to last; rows in any order
-        *(("a", "unet", scheme, epoch, "cosine", 0.5, 4, True, score, 0.01)
+        # rows in any order, options too
+        *(("a", "unet", scheme, epoch, "robustness", -2, True, "margin=0.5, distance=cosine", score, 0.01)
           for scheme, of in (("simple", (0.3, 0.9, 0.8)), ("advanced", (0.3, 0.6, 0.7)))
           for epoch, score in zip((5, 0, 1), of, strict=True)),
-        *(("a", "unet", "simple", epoch, "pearson", 0.25, 5, False, 0.5, None) for epoch in (0, 1, 5)),
+        *(("a", "unet", "simple", epoch, "robustness", -1, False, "distance=pearson, margin=0.25", 0.5, None)
+          for epoch in (0, 1, 5)),
         # a choice that lacks a checkpoint is no part of a curve
-        ("a", "unet", "simple", 0, "l2", 0.0, 1, True, 0.1, 0.1),
-        # the Swin has four
-        *(("a", "swin", "simple", epoch, "cosine", 0.5, 3, True, 0.5, 0.01) for epoch in (0, 1)),
+        ("a", "unet", "simple", 0, "robustness", -5, True, "distance=l2, margin=0", 0.1, 0.1),
+        *(("a", "swin", "simple", epoch, "robustness", -2, True, "distance=cosine, margin=0.5", 0.5, 0.01)
+          for epoch in (0, 1)),
+        # another indicator, with no choice of pooling
+        *(("a", "swin", "simple", epoch, "knn", -1, None, "k=5", 0.25, None) for epoch in (0, 1)),
     ]
 )  # fmt: skip
 TRIALS = trial_table(
@@ -86,7 +91,7 @@ def test_a_curve_is_what_a_person_reads_from_the_tables() -> None:
     assert advanced.epochs == (0, 1, 5)
     assert advanced.performances[0] == simple.performances[0], "epoch 0 serves both schemes"
     assert advanced.scores == {COSINE: (0.6, 0.7, 0.3)}
-    assert swin.scores == {COSINE: (0.5, 0.5)}, "level 3 of four and 4 of five are the second to last"
+    assert swin.scores == {COSINE: (0.5, 0.5), KNN: (0.25, 0.25)}
 
 
 def test_what_is_incomplete_is_left_out_and_named() -> None:
@@ -109,7 +114,7 @@ STUDY = Study(
     models=("unet-micro", "swin-unet-micro"), schemes=("simple", "advanced"), seeds=(0, 1),
     pretraining=PretrainingSettings(series=(0, 1)),
 )  # fmt: skip
-CHOICES = [("cosine", 0.5, True), ("l2", 0.0, False)]
+CHOICES = [("distance=cosine, margin=0.5", True), ("distance=l2, margin=0", False)]
 
 
 def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
@@ -126,17 +131,29 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
     score_rows, trial_rows = [], []
     for i, unit in enumerate(scorings):
         scores = [
-            {"distance": distance, "margin": margin, "level": 3, "pooled": pooled, "score": i / 10 + j,
+            {"options": options, "level": -3, "pooled": pooled, "value": i / 10 + j,
              "standard_error": 0.01, "num_images": 9}
-            for j, (distance, margin, pooled) in enumerate(CHOICES)
+            for j, (options, pooled) in enumerate(CHOICES)
         ]  # fmt: skip
-        ledger.append("robustness", result_row(
+        ledger.append("score", result_row(
             key=unit.key, settings={}, seconds=1.0, encoder=unit.encoder, scheme=unit.scheme,
-            epoch=unit.epoch, dataset="mni152", encoder_sha256=unit.encoder_sha256, scores=scores,
+            epoch=unit.epoch, dataset="mni152", encoder_sha256=unit.encoder_sha256,
+            indicator="robustness", scores=scores,
         ))  # fmt: skip
         score_rows += [
-            ("mni152", unit.encoder, unit.scheme, unit.epoch, distance, margin, 3, pooled, i / 10 + j, 0.01)
-            for j, (distance, margin, pooled) in enumerate(CHOICES)
+            (
+                "mni152",
+                unit.encoder,
+                unit.scheme,
+                unit.epoch,
+                "robustness",
+                -3,
+                pooled,
+                options,
+                i / 10 + j,
+                0.01,
+            )
+            for j, (options, pooled) in enumerate(CHOICES)
         ]
     for i, unit in enumerate(trials):
         c = unit.configuration
@@ -163,7 +180,7 @@ def test_the_ledger_gives_the_same_tables_as_a_hand(tmp_path: Path) -> None:
     # NaN is not equal to itself, but it is written the same.
     assert repr(found) == repr(curves(*by_hand))
     assert (len(found), len(incomplete(scores, downstream))) == (7, 1)
-    assert {choice.level for curve in found for choice in curve.scores} == {-2, -3}
+    assert {choice.level for curve in found for choice in curve.scores} == {-3}
 
 
 def test_nothing_recorded_gives_no_curves(tmp_path: Path) -> None:

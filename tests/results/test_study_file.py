@@ -75,6 +75,7 @@ def test_a_study_grows_and_keeps_its_order(root: Path) -> None:
         STUDY,
         schemes=("advanced", "simple"),
         seeds=(7, 1),
+        indicators=("knn(k=3)",),
         datasets=("mine",),
         target=replace(STUDY.target, fingerprints=(("mine", "b" * 64),)),
     )
@@ -86,6 +87,7 @@ def test_a_study_grows_and_keeps_its_order(root: Path) -> None:
         (0, 1, 7),
         ("mni152", "polyps", "mine"),
     )
+    assert (part.indicators, grown.indicators) == (("knn(k=3)",), ("robustness", "knn(k=3)"))
     assert grown.target.fingerprints == (("mine", "b" * 64), ("polyps", "a" * 64))
 
 

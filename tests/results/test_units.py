@@ -5,7 +5,9 @@ import pytest
 from raytransfer.data.settings import TargetSettings
 from raytransfer.errors import InputError
 from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.models.registry import num_levels
 from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.results.scores import score_entries
 from raytransfer.results.units import (
     check_evaluations,
     configurations,
@@ -14,6 +16,8 @@ from raytransfer.results.units import (
     scoring_units,
 )
 from raytransfer.study import ResourcesSettings, Study
+from raytransfer.tracking.records import scoring_record
+from raytransfer.transferability.indicators.base import EncoderInfo, Score
 from raytransfer.transferability.settings import RobustnessSettings
 
 ENCODERS = {
@@ -64,6 +68,45 @@ def test_a_key_moves_with_what_its_result_depends_on_and_nothing_else(change: di
     before, after = _keys(STUDY), _keys(replace(STUDY, **change))
     assert tuple(not (a & b) for a, b in zip(before, after, strict=True)) == moved
     assert tuple(a == b for a, b in zip(before, after, strict=True)) == tuple(not m for m in moved)
+
+
+def test_an_indicator_more_leaves_the_others_scores_as_they_are() -> None:
+    both = replace(STUDY, indicators=("robustness", "knn(k=3)"))
+    one, more = ({unit.key: unit for unit in scoring_units(s, ENCODERS)} for s in (STUDY, both))
+    assert more.keys() > one.keys()
+    assert len(more) == 2 * len(one)
+    passes = {unit.in_one_pass for unit in more.values()}
+    assert len(passes) == len(one), "one pass for both"
+    other = replace(STUDY, indicators=("knn(k=5)",), robustness=RobustnessSettings(margins=(0.5,)))
+    knn = {unit.key for unit in scoring_units(replace(other, robustness=STUDY.robustness), ENCODERS)}
+    assert {unit.key for unit in scoring_units(other, ENCODERS)} == knn, "margins are the robustness's alone"
+    assert not knn & more.keys(), "another k"
+
+
+@pytest.mark.parametrize(
+    ("indicators", "message"),
+    [
+        (("robustnes",), "did you mean 'robustness'"),
+        (("knn(k=0)",), "k of knn must be at least 1"),
+        ((), "indicators must be non-empty"),
+        (("knn", "knn"), "without repeats"),
+    ],
+)
+def test_a_study_refuses_indicators_that_there_are_not(indicators: tuple, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Study(indicators=indicators)
+
+
+def test_the_scores_that_are_shown_are_those_of_the_level_and_options_that_choose() -> None:
+    study = replace(STUDY, indicators=("robustness", "knn"))
+    for unit in scoring_units(study, ENCODERS)[:2]:
+        levels = EncoderInfo(level_channels=(1,) * num_levels(unit.encoder))
+        specs = {spec: Score(0.5, None, 9) for spec in unit.strategy.specs(levels)}
+        chosen = unit.chosen_scores(specs)
+        assert set(chosen) == ({True, False} if unit.indicator == "robustness" else {None})
+        record = scoring_record(unit, {"scores": score_entries(specs)})
+        assert record.epochs[unit.epoch][f"train/{unit.indicator}"] == 0.5
+        assert (record.kind, record.summary) == ("score", {f"summary/{unit.indicator}": 0.5})
 
 
 def test_new_weights_mean_new_scores_and_trials() -> None:

@@ -11,8 +11,9 @@ from raytransfer.errors import InputError
 from raytransfer.results.curves import curves
 from raytransfer.scheduling.plateau import Plateau
 from raytransfer.scheduling.replay import Replay, replay
-from raytransfer.statistics.curves import Choice, Curve
+from raytransfer.statistics.curves import Curve
 from raytransfer.thesis.published import read_published
+from raytransfer.transferability.indicators.base import ScoreSpec
 
 NAN, INF = math.nan, math.inf
 FALLING = [(1, 9), (5, 5), (20, 2), (50, 1)]
@@ -78,8 +79,12 @@ def test_impossible_parameters_are_named(make, name: str) -> None:
 # 20 settings of the rule. On one data set the signal is chosen that gains most over fixed budgets on average
 # over the settings (that asks for a plateau, the best single cell of so many would be luck); on the other the
 # chosen signal is judged at the default setting.
+def _spec(distance: str, margin: float, level: int, pooled: bool) -> ScoreSpec:
+    return ScoreSpec("robustness", level, pooled, (("distance", distance), ("margin", margin)))
+
+
 SIGNALS = [
-    Choice(distance, margin, level, pooled)
+    _spec(distance, margin, level, pooled)
     for distance in ("cosine", "l2", "pearson")
     for margin in (0.0, 0.25, 0.5, 0.75, 1.0)
     for level in (-1, -2, -3, -4)
@@ -87,7 +92,7 @@ SIGNALS = [
 ]
 SETTINGS = list(itertools.product((2.0, 3.0, 4.0, 5.0, 6.0), (0.05, 0.1, 0.2, 0.3)))
 DEFAULT = SETTINGS.index((4.0, 0.1))
-SIGNAL = Choice("l2", 1.0, -4, False)
+SIGNAL = _spec("l2", 1.0, -4, False)
 
 
 class Half:
@@ -99,7 +104,7 @@ class Half:
         self.tis = self.dice / self.dice.max(axis=1, keepdims=True)
         self.epochs = np.array(of[0].epochs)
 
-    def judge(self, signal: Choice, factor: float, tolerance: float) -> tuple[float, float, float, float]:
+    def judge(self, signal: ScoreSpec, factor: float, tolerance: float) -> tuple[float, float, float, float]:
         """Return mean TIS, worst TIS, mean epochs, gain over fixed budgets of the same mean epochs."""
         known: dict = {}  # a pretraining's full and frozen models have the same scores
         tis, paid = [], []
@@ -133,13 +138,13 @@ def assert_seen(seen: tuple, printed: tuple) -> None:
     ("chosen_on", "reported_on", "signal", "tis", "worst", "epochs", "gain"),
     [
         # margins 0.75 and 1 decide alike; the first of the grid is named
-        ("acdc", "covid-qu-ex", Choice("l2", 0.75, -4, False), 0.9920, 0.9798, 71.7, 0.0052),
-        ("covid-qu-ex", "acdc", Choice("l2", 0.25, -4, True), 0.9963, 0.9896, 116.7, 0.0047),
+        ("acdc", "covid-qu-ex", _spec("l2", 0.75, -4, False), 0.9920, 0.9798, 71.7, 0.0052),
+        ("covid-qu-ex", "acdc", _spec("l2", 0.25, -4, True), 0.9963, 0.9896, 116.7, 0.0047),
     ],
 )
 def test_chosen_on_one_data_set_it_beats_fixed_budgets_on_the_other(
-    halves: dict, chosen_on: str, reported_on: str, signal: Choice, tis: float, worst: float, epochs: float,
-    gain: float,
+    halves: dict, chosen_on: str, reported_on: str, signal: ScoreSpec, tis: float, worst: float,
+    epochs: float, gain: float,
 ) -> None:  # fmt: skip
     best, chosen = -math.inf, None
     for candidate in SIGNALS:

@@ -25,7 +25,7 @@ from raytransfer.statistics.ratings import (
 from raytransfer.statistics.signals import Signal
 from raytransfer.thesis.published import read_published
 
-SIGNAL = Signal("cosine", 0.5, -2, pooled=())
+SIGNAL = Signal(pooled=())
 CHOICE = SIGNAL.choice("any", "fine_tuning")
 NAN = math.nan
 
@@ -105,7 +105,7 @@ def test_scores_that_are_not_there_are_named() -> None:
     with pytest.raises(
         InputError, match=r"no scores cosine\(margin=0.3.*\) of a simple on d; recorded: .*margin 0.5"
     ):
-        recordings(CURVES, SIGNAL._replace(margin=0.3))
+        recordings(CURVES, SIGNAL.varied(margin=0.3))
 
 
 def test_standard_errors_reach_the_rule_that_needs_them() -> None:

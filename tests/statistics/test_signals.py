@@ -1,11 +1,14 @@
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.statistics.curves import Choice
 from raytransfer.statistics.signals import Signal, read_signal, rule_and_signal
+from raytransfer.transferability.indicators.base import ScoreSpec
 from raytransfer.transferability.settings import RobustnessSettings
 
-PLATEAU_ON = Signal("l2", 1.0, -4, ())
+PLATEAU_ON = Signal().varied(distance="l2", margin=1.0, level=-4, pooled=())
+
+
+BOTH = ("fine_tuning", "frozen")
 
 
 @pytest.mark.parametrize(
@@ -13,7 +16,9 @@ PLATEAU_ON = Signal("l2", 1.0, -4, ())
     [
         ("cosine", Signal()),
         ("l2(margin=1, level=-4, pooled=never)", PLATEAU_ON),
-        ("pearson(level=2,pooled=always)", Signal("pearson", 0.5, 2, ("fine_tuning", "frozen"))),
+        ("pearson(level=2,pooled=always)", Signal().varied(distance="pearson", level=2, pooled=BOTH)),
+        ("knn(k=3, level=-1)", Signal("knn", (("k", 3), ("points", 4)), -1, None)),
+        ("robustness(distance=l2, margin=1, level=-4, pooled=never)", PLATEAU_ON),
     ],
 )
 def test_a_signal_reads_as_it_writes(text: str, signal: Signal) -> None:
@@ -28,6 +33,7 @@ def test_a_signal_reads_as_it_writes(text: str, signal: Signal) -> None:
         ("l2(layer=1)", "unknown argument of l2 'layer'"),
         ("l2(level=0)", "level must be from 1 up"),
         ("l2(level=1.5)", "level of l2 must be int"),
+        ("knn(pooled=never)", "unknown argument of knn 'pooled'"),
         ("l2(pooled=sometimes)", "unknown pooled 'sometimes'"),
         ("", "a signal reads name"),
     ],
@@ -38,13 +44,16 @@ def test_wrong_signals_are_named(text: str, message: str) -> None:
 
 
 def test_levels_count_from_the_end_for_an_encoder() -> None:
-    assert Signal(level=4).choice("unet", "fine_tuning") == Choice("cosine", 0.5, -2, False)
-    assert Signal(level=4).choice("swin", "frozen") == Choice("cosine", 0.5, -1, True)
+    cosine = (("distance", "cosine"), ("margin", 0.5))
+    assert Signal(level=4).choice("unet", "fine_tuning") == ScoreSpec("robustness", -2, False, cosine)
+    assert Signal(level=4).choice("swin", "frozen") == ScoreSpec("robustness", -1, True, cosine)
+    with pytest.raises(InputError, match="level 5 does not exist: the encoder has levels 1 to 4"):
+        Signal(level=5).choice("swin", "frozen")
     assert Signal.of_study(RobustnessSettings(level=-1)).choice("swin", "fine_tuning").level == -1
 
 
 def test_a_rule_follows_what_it_is_told_else_what_it_was_made_for_else_the_study() -> None:
-    study = Signal(margin=0.25)
+    study = Signal().varied(margin=0.25)
     assert rule_and_signal("first-peak(patience=2)", study) == ("first-peak(patience=2)", study)
     assert rule_and_signal("plateau", study) == ("plateau", PLATEAU_ON)
     assert rule_and_signal("plateau(factor=2) on cosine", study) == ("plateau(factor=2)", Signal())

@@ -9,7 +9,8 @@ from raytransfer.errors import InputError
 from raytransfer.results.curves import curves, incomplete
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import BestOfAll, FirstPeak, FixedBudget
-from raytransfer.statistics.curves import Choice, Curve
+from raytransfer.statistics.curves import Curve
+from raytransfer.statistics.signals import Signal
 from raytransfer.thesis.published import read_published
 
 SCORES, TRIALS = "robustness_scores.csv", "downstream_scores.csv"
@@ -35,7 +36,7 @@ def chosen(found: list[Curve], rule: Callable) -> tuple[list[float], list[int]]:
     """TIS and epochs paid for, with the thesis's parameters."""
     tis, paid = [], []
     for curve in found:
-        seen = replay(rule(), curve.points(Choice("cosine", 0.5, -2, curve.protocol == "frozen")))
+        seen = replay(rule(), curve.points(Signal().choice(curve.encoder, curve.protocol)))
         tis.append(curve.tis(seen.selected_epoch))
         paid.append(seen.stopped_epoch)
     return tis, paid

@@ -133,7 +133,7 @@ def test_a_command_that_was_only_cut_off_opens_its_run_again(
     old = {PROCESS_TAG: "another-host pid:[1] 1 1", ALIVE_TAG: _ago(1000)}
     client = MlflowClient(database)
     with Tracker(database, artifact_root=Path("/nowhere")) as cut_off:
-        cut_off.publish(replace(_record("cut", 0), kind="robustness"), finished=False)
+        cut_off.publish(replace(_record("cut", 0), kind="score"), finished=False)
         assert cut_off.flush()
         experiment = client.get_experiment_by_name("raytransfer-robustness").experiment_id
         (parent,) = client.search_runs([experiment], "tags.`raytransfer.session` != ''")

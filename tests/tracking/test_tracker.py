@@ -110,14 +110,14 @@ def test_a_command_has_one_parent_per_experiment(
     with suppress(ValueError, KeyboardInterrupt), _tracker(database) as tracker:
         for key in keys:
             tracker.publish(_record(key, 1))
-        tracker.publish(replace(_record(keys[0], 1), kind="robustness"))
+        tracker.publish(replace(_record(keys[0], 1), kind="score"))
         if error is not None:
             raise error
     parents = {_runs(database, key)[0].data.tags["mlflow.parentRunId"] for key in keys}
     (parent,) = map(MlflowClient(database).get_run, parents)
     assert parent.info.status == status
     assert "raytransfer.key" not in parent.data.tags
-    (other,) = _runs(database, keys[0], kind="robustness")
+    (other,) = _runs(database, keys[0], kind="score")
     assert other.data.tags["mlflow.parentRunId"] not in parents
     why = {"FAILED": ("failure", "ValueError"), "KILLED": ("stopped", "KeyboardInterrupt")}
     assert status == "FINISHED" or parent.data.tags[f"raytransfer.{why[status][0]}"] == why[status][1]

@@ -1,7 +1,4 @@
 import math
-from dataclasses import asdict
-from functools import reduce
-from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +7,16 @@ import torch
 from scipy.spatial import distance as scipy_distance
 from torchvision.transforms.v2 import functional as F
 
+from raytransfer.data.arrays import SegmentationData
 from raytransfer.errors import InputError
 from raytransfer.models.registry import create_encoder
 from raytransfer.runtime.seeding import seeded
 from raytransfer.transferability.distances import DISTANCES, neighbour_products
-from raytransfer.transferability.hinge_sums import RobustnessScore
+from raytransfer.transferability.hinge_sums import robustness
+from raytransfer.transferability.indicators.base import Score, ScoreSpec
+from raytransfer.transferability.indicators.robustness import Robustness
 from raytransfer.transferability.jitter import ColorJitter
-from raytransfer.transferability.robustness import hinge_sums, robustness, score_encoder
+from raytransfer.transferability.scorer import merged, score_encoder, score_shard
 
 
 @pytest.fixture(scope="module")
@@ -59,28 +59,27 @@ def test_the_pass_gives_what_the_definition_gives(encoder, images: np.ndarray) -
         ]
     found = score_encoder(encoder, images, seed=3, batch_size=4)
     assert len(found) == 5 * 2 * 3 * 5
-    assert len({(s.level, s.pooled, s.distance, s.margin) for s in found}) == len(found)
-    for score in found:
-        q, k = (view[score.level - 1][order].double() for view in views)
-        if score.pooled:
+    for spec, score in found.items():
+        q, k = (view[spec.level][order].double() for view in views)
+        if spec.pooled:
             q, k = q.mean((2, 3)), k.mean((2, 3))
         negatives = k.roll(-1, 0)
         parts = [
             robustness(
                 q[i : i + 1], k[i : i + 1], negatives[i : i + 1],
-                distance=score.distance, margin=score.margin,
+                distance=spec["distance"], margin=spec["margin"],
             )
             for i in range(13)
         ]  # fmt: skip
-        assert score.score == pytest.approx(np.mean(parts), abs=1e-6)
+        assert score.value == pytest.approx(np.mean(parts), abs=1e-6)
         assert score.standard_error == pytest.approx(np.std(parts, ddof=1) / np.sqrt(13), abs=1e-6)
         assert score.num_images == 13
 
 
-def _same(a: list[RobustnessScore], b: list[RobustnessScore]) -> None:
-    assert len(a) == len(b)
-    for x, y in zip(a, b, strict=True):
-        assert asdict(x) == pytest.approx(asdict(y), abs=1e-6)
+def _same(a: dict[ScoreSpec, Score], b: dict[ScoreSpec, Score]) -> None:
+    assert list(a) == list(b)
+    for spec in a:
+        assert vars(a[spec]) == pytest.approx(vars(b[spec]), abs=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 7, 12, 13, 32])
@@ -91,18 +90,18 @@ def test_scores_do_not_depend_on_the_batch_size(encoder, images: np.ndarray, bat
 @pytest.mark.parametrize("num_shards", [1, 2, 3, 13, 20])
 def test_shards_add_up(encoder, images: np.ndarray, num_shards: int) -> None:
     parts = [
-        hinge_sums(encoder, images, seed=1, batch_size=4, shard=s, num_shards=num_shards)
+        score_shard(encoder, images, seed=1, batch_size=4, shard=s, num_shards=num_shards)
         for s in range(num_shards)
     ]
-    assert sum(part.count for part in parts) == 13
-    _same(reduce(add, parts).scores(), score_encoder(encoder, images, seed=1))
+    assert sum(part.accumulators[0].count for part in parts) == 13
+    _same(merged(parts).scores()[0], score_encoder(encoder, images, seed=1))
 
 
 def test_the_micro_encoders_have_all_choices(images: np.ndarray) -> None:
     for name, count in (("resnet-micro", 150), ("swin-micro", 120)):
         scores = score_encoder(create_encoder(name), images[:3])
         assert len(scores) == count
-        assert all(math.isfinite(s.score) and math.isfinite(s.standard_error) for s in scores)
+        assert all(math.isfinite(s.value) and math.isfinite(s.standard_error) for s in scores.values())
 
 
 def test_large_and_shifted_features_keep_their_digits() -> None:
@@ -144,8 +143,9 @@ def test_jitter_is_torchvisions() -> None:
 
 def test_grey_images_are_three_equal_channels(encoder, images: np.ndarray) -> None:
     colour = np.repeat(images, 3, axis=3)
-    for grey, three in zip(score_encoder(encoder, images), score_encoder(encoder, colour), strict=True):
-        assert grey.score == pytest.approx(three.score, abs=1e-3)  # luma weights sum up to 0.9999
+    three = score_encoder(encoder, colour)
+    for spec, grey in score_encoder(encoder, images).items():
+        assert grey.value == pytest.approx(three[spec].value, abs=1e-3)  # luma weights sum up to 0.9999
 
 
 def test_jitter_stays_within_its_strengths() -> None:
@@ -156,7 +156,9 @@ def test_jitter_stays_within_its_strengths() -> None:
 
 
 def test_levels_are_numbered_from_1_or_from_the_end(encoder, images: np.ndarray) -> None:
-    assert score_encoder(encoder, images, levels=(-2,)) == score_encoder(encoder, images, levels=(4,))
+    last, fourth = (score_encoder(encoder, images, [Robustness(levels=(n,))]) for n in (-2, 4))
+    assert last == fourth
+    assert {spec.level for spec in last} == {-2}
 
 
 class _Constant(torch.nn.Module):
@@ -181,9 +183,10 @@ class _Constant(torch.nn.Module):
         (lambda a: (a * 255).astype(np.uint8), {}, "floats in"),
         (lambda a: a * 255, {}, r"values in \[0, 1\]"),
         (lambda a: np.where(a > 0.5, np.nan, a), {}, r"values in \[0, 1\]"),
-        (lambda a: a, {"levels": (6,)}, "level 6 does not exist: the encoder has levels 1 to 5"),
-        (lambda a: a, {"levels": (0,)}, "level 0 does not exist"),
-        (lambda a: a, {"distances": ("cosin",)}, "did you mean 'cosine'"),
+        (lambda a: a, {"labels": [0, 1]}, "labels must be as many as the 13 images, got 2"),
+        (lambda a: a, {"indicators": []}, "indicators must be one or more"),
+        (lambda a: a, {"batch_size": 0}, "batch_size must be at least 1"),
+        (lambda a: a, {"precision": "int8"}, "precision"),
     ],
 )
 def test_bad_input_is_named(encoder, images: np.ndarray, change, options: dict, message: str) -> None:
@@ -191,10 +194,18 @@ def test_bad_input_is_named(encoder, images: np.ndarray, change, options: dict, 
         score_encoder(encoder, change(images), **options)
 
 
-@pytest.mark.parametrize("options", [{"margins": (-0.5,)}, {"batch_size": 0}, {"precision": "int8"}])
-def test_bad_options_are_named(encoder, images: np.ndarray, options: dict) -> None:
-    with pytest.raises(InputError, match=next(iter(options)).rstrip("s")):
-        score_encoder(encoder, images, **options)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"margins": (-0.5,)}, "margin must be at least 0"),
+        ({"distances": ("cosin",)}, "did you mean 'cosine'"),
+        ({"levels": (6,)}, "level 6 does not exist: the encoder has levels 1 to 5"),
+        ({"levels": (0,)}, "level 0 does not exist"),
+    ],
+)
+def test_bad_options_are_named(encoder, images: np.ndarray, options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        score_encoder(encoder, images, [Robustness(**options)])
 
 
 def test_nan_is_named_with_level_and_image(images: np.ndarray) -> None:
@@ -206,22 +217,22 @@ def test_nan_is_named_with_level_and_image(images: np.ndarray) -> None:
     images = np.clip(images, 0, 0.5)
     order = np.random.default_rng(0).permutation(len(images)).tolist()
     images[order[5]] = 1
-    with pytest.raises(ValueError, match=f"level 1 is NaN or infinite for image {order[4]} or the next"):
+    with pytest.raises(ValueError, match=f"level -1 is NaN or infinite for image {order[4]} or the next"):
         score_encoder(_Broken(1.0), images, batch_size=2)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 1e-3])
 def test_collapsed_encoders_score_one_minus_margin(images: np.ndarray, value: float) -> None:
     """Zero and constant representations have no direction; nothing is told apart, whatever the distance."""
-    for found in score_encoder(_Constant(value), images):
-        assert found.score == pytest.approx(1 - found.margin)
+    for spec, found in score_encoder(_Constant(value), images).items():
+        assert found.value == pytest.approx(1 - spec["margin"])
         assert found.standard_error == pytest.approx(0, abs=1e-7)
 
 
 def test_equal_images_score_close_to_one_minus_margin(encoder, images: np.ndarray) -> None:
     same = np.repeat(images[:1], 8, axis=0)
-    for found in score_encoder(encoder, same, distances=("cosine",), margins=(0.5,)):
-        assert found.score == pytest.approx(0.5, abs=0.05)
+    for found in score_encoder(encoder, same, [Robustness(distances=("cosine",), margins=(0.5,))]).values():
+        assert found.value == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float16", 1e-3), ("bfloat16", 1e-2)])
@@ -229,5 +240,44 @@ def test_mixed_precision_is_close(encoder, images: np.ndarray, precision: str, t
     exact = score_encoder(encoder, images)
     mixed = score_encoder(encoder, images, precision=precision)
     assert exact != mixed
-    for a, b in zip(exact, mixed, strict=True):
-        assert a.score == pytest.approx(b.score, abs=tolerance)
+    for spec, score in exact.items():
+        assert score.value == pytest.approx(mixed[spec].value, abs=tolerance)
+
+
+# Of the first edition's code, before indicators had a seam of their own: the small U-Net's seeded initial
+# weights on 25 slices of MNI152.
+GOLDEN = {
+    "robustness(distance=cosine, margin=0.0, level=-5, pooled=true)":
+        (1.0, 0.0),
+    "robustness(distance=pearson, margin=0.75, level=-5, pooled=true)":
+        (0.28675766925035373, 0.008248105181893515),
+    "robustness(distance=pearson, margin=0.25, level=-5, pooled=false)":
+        (1.0, 0.0),
+    "robustness(distance=l2, margin=1.0, level=-4, pooled=true)":
+        (0.0014099113110654926, 0.0003326457121015945),
+    "robustness(distance=l2, margin=0.5, level=-4, pooled=false)":
+        (0.5093769194552065, 0.0008638758306930296),
+    "robustness(distance=l2, margin=0.0, level=-3, pooled=true)":
+        (0.9999817388741091, 1.4435768364073864e-05),
+    "robustness(distance=cosine, margin=0.75, level=-3, pooled=false)":
+        (0.5188767496145399, 0.025870752742247892),
+    "robustness(distance=cosine, margin=0.25, level=-2, pooled=true)":
+        (0.7608384813411774, 0.0021615932277687694),
+    "robustness(distance=pearson, margin=1.0, level=-2, pooled=true)":
+        (0.01451563781553633, 0.002764893186524554),
+    "robustness(distance=pearson, margin=0.5, level=-2, pooled=false)":
+        (0.6868353940844358, 0.02102923944945106),
+    "robustness(distance=pearson, margin=0.0, level=-1, pooled=true)":
+        (1.0, 0.0),
+    "robustness(distance=l2, margin=0.75, level=-1, pooled=false)":
+        (0.254865415044336, 0.0006356426936495882),
+}  # fmt: skip
+
+
+def test_scores_are_those_of_the_first_edition(target: SegmentationData) -> None:
+    torch.manual_seed(0)
+    found = score_encoder(create_encoder("unet-micro"), target.train_images)
+    for text, (value, standard_error) in GOLDEN.items():
+        score = found[ScoreSpec.parse(text)]
+        assert (score.value, score.standard_error) == pytest.approx((value, standard_error), abs=1e-12, rel=0)
+        assert score.num_images == 25

@@ -1,0 +1,1 @@
+"""Indicators of transferability, one file each; `registry` names them."""
