@@ -11,6 +11,9 @@ from raytransfer.settings import (
     setting,
 )
 
+SCHEMES = ("simple", "advanced")
+"""Names of the ways to change source images at random, the pretraining schemes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
@@ -41,9 +44,7 @@ class TargetSettings:
     Prepared datasets have the size they were prepared with.
     """
 
-    data_root: str = setting(
-        "data", "folder of the datasets that experiments/prepare.py wrote", changes_results=False
-    )
+    data_root: str = setting("data", "folder of the prepared datasets", changes_results=False)
     image_size: int = setting(64, "side of the square images of mni152, pixels")
     slice_step: int = setting(2, "every how many millimetres a slice of mni152 is taken")
     fingerprints: tuple[tuple[str, str], ...] = ()

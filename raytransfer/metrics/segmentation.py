@@ -8,20 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from torch import Tensor
 
-METRICS: tuple[str, ...] = (
-    "dice",
-    "jaccard",
-    "mcc",
-    "balanced_accuracy",
-    "sensitivity",
-    "specificity",
-    "precision",
-    "accuracy",
-    "auroc",
-    "average_precision",
-    "hd95",
-)
-"""The keys of `SegmentationMetrics.compute`, in their order."""
+from raytransfer.metrics.names import METRICS
 
 # A probability p falls into bin floor(_PER_UNIT p + _PER_LOGIT log(p / (1 - p))) - _FIRST.
 _PER_UNIT, _PER_LOGIT = 2**17, 2**10

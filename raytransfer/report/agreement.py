@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raytransfer.metrics.names import METRICS
 from raytransfer.metrics.ranking import spearman
-from raytransfer.metrics.segmentation import METRICS
 
 
 def agreement_rows(trials: pa.Table) -> list[dict[str, Any]]:

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from raytransfer.metrics.names import METRICS
 from raytransfer.metrics.ranking import transferability_indicator_score
-from raytransfer.metrics.segmentation import METRICS
-from raytransfer.models.registry import num_levels
+from raytransfer.models.names import num_levels
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.units import DownstreamUnit, PretrainingUnit, ScoringUnit
 
@@ -226,6 +225,8 @@ def recorded(
 
 def _recorded_scores(ledger: Ledger, scorings: Sequence[ScoringUnit]) -> pa.Table:
     table = ledger.read("robustness", [unit.key for unit in scorings]).combine_chunks()
+    import pyarrow.compute as pc  # slow to import, and nobody who only reads a name needs it
+
     score = pc.list_flatten(table["scores"])
     of = table.select(["dataset", "encoder", "scheme", "epoch"]).take(pc.list_parent_indices(table["scores"]))
     for name in ("distance", "margin", "level", "pooled", "score", "standard_error"):

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from raytransfer.errors import InputError
-from raytransfer.models.registry import num_levels
+from raytransfer.models.names import num_levels
 from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, ScoringUnit

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from raytransfer.metrics.segmentation import METRICS
+from raytransfer.metrics.names import METRICS
 
 _SCORE = pa.struct(
     [

@@ -3,11 +3,10 @@
 from typing import NamedTuple
 
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.models.registry import num_levels
+from raytransfer.models.names import num_levels
 from raytransfer.results.curves import Choice
 from raytransfer.scheduling.registry import RULES, call_from_text
-from raytransfer.transferability.distances import DISTANCES
-from raytransfer.transferability.settings import POOLINGS, RobustnessSettings
+from raytransfer.transferability.settings import DISTANCES, POOLINGS, RobustnessSettings
 
 
 class Signal(NamedTuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from raytransfer.data.registry import target_identity
-from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.models.names import encoder_of, num_levels
 from raytransfer.pretraining.recipes import reference_recipe
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import digest, to_dict

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from raytransfer.evaluation.learning_curves import draw_learning_curves
-from raytransfer.metrics.segmentation import METRICS
+from raytransfer.metrics.names import METRICS
 from raytransfer.results.judgements import Judgement
 from raytransfer.results.signals import Signal
 from raytransfer.results.storage import Storage

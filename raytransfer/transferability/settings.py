@@ -24,6 +24,9 @@ POOLINGS = {
 MARGINS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """The margins of the thesis's ablation."""
 
+DISTANCES = ("cosine", "l2", "pearson")
+"""Names of the distances between representations."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RobustnessSettings:

@@ -11,7 +11,8 @@ from raytransfer.evaluation.predictions import best_median_worst, draw_predictio
 from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.evaluation.training import DownstreamTraining
 from raytransfer.metrics.segmentation import SegmentationMetrics
-from raytransfer.models.registry import create_encoder, encoder_of
+from raytransfer.models.names import encoder_of
+from raytransfer.models.registry import create_encoder
 from raytransfer.runtime.seeding import seeded
 
 RECIPE = DownstreamSettings(epochs=3, batch_size=8)

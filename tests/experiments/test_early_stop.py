@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from raytransfer.data.registry import load_target
 from raytransfer.models.checkpoints import load_encoder
-from raytransfer.ray_train.pretraining import is_trainable, series_problem
+from raytransfer.results.series import is_trainable, series_problem
 from raytransfer.results.judgements import judge
 from raytransfer.results.live import live_curves
 from raytransfer.results.storage import Storage

@@ -151,7 +151,7 @@ def test_what_cannot_be_done_is_one_line(
 ) -> None:
     monkeypatch.syspath_prepend(str(project / "experiments"))
     module = importlib.import_module(script)
-    monkeypatch.setattr("raytransfer.cli.session.cluster", _refuse)
+    monkeypatch.setattr("raytransfer.pipeline.cluster.cluster", _refuse)
     options = option.split(" ") if " on " not in option else [option]
     code = module.main(
         module.__doc__,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from raytransfer.cli.records import Records
+from raytransfer.pipeline.records import Records
 from raytransfer.errors import InputError
 from raytransfer.metrics.segmentation import METRICS
 from raytransfer.results.curves import curves, incomplete

@@ -11,9 +11,8 @@ from timm.data.random_erasing import RandomErasing
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
+from raytransfer.data.settings import SCHEMES
 from raytransfer.errors import unknown_name
-
-SCHEMES = ("simple", "advanced")
 
 ImageTransform: TypeAlias = Callable[[NDArray[np.uint8]], Tensor]
 """Makes a uint8 tensor (3, S, S) of an image (H, W, 3)."""

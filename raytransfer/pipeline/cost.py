@@ -10,7 +10,8 @@ from raytransfer.data.arrays import SegmentationData, Split
 from raytransfer.data.sources.images import ArrayImages, ClassificationData
 from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.evaluation.training import DownstreamTraining
-from raytransfer.models.registry import create_encoder, encoder_of
+from raytransfer.models.names import encoder_of
+from raytransfer.models.registry import create_encoder
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.runtime.seeding import seeded

@@ -3,7 +3,7 @@
 import pytest
 
 from raytransfer.cli import resources as room
-from raytransfer.cli.resources import fits, needs
+from raytransfer.pipeline.resources import fits, needs
 from raytransfer.errors import InputError
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import with_overrides

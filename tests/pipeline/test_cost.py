@@ -1,4 +1,4 @@
-from raytransfer.cost import pretraining_seconds_per_image, seconds_per_image
+from raytransfer.pipeline.cost import pretraining_seconds_per_image, seconds_per_image
 from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.pretraining.settings import PretrainingSettings
 

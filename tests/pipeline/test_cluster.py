@@ -8,7 +8,7 @@ import pytest
 import ray
 
 from raytransfer.cli import cluster
-from raytransfer.cli.cluster import check_address
+from raytransfer.pipeline.cluster import check_address
 from raytransfer.errors import InputError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli.checks import check_recipe, check_signal, training_images
+from raytransfer.pipeline.checks import check_recipe, check_signal, training_images
 from raytransfer.data.settings import SourceSettings
 from raytransfer.data.sources.photographs import load_photographs
 from raytransfer.errors import InputError
