@@ -9,7 +9,7 @@ Examples:
     >>> study.models
     ('unet-micro', 'resnet-unet-micro')
     >>> raytransfer.create_encoder("unet-micro").level_channels
-    [8, 16, 32, 64, 128]
+    (8, 16, 32, 64, 128)
 """
 
 from importlib import import_module

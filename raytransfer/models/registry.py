@@ -87,7 +87,7 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
 
     Examples:
         >>> create_encoder("unet-micro").level_channels
-        [8, 16, 32, 64, 128]
+        (8, 16, 32, 64, 128)
     """
     build: Callable[..., Encoder]
     if name.startswith("timm/"):

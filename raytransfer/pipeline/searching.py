@@ -10,6 +10,7 @@ from raytransfer.errors import InputError
 from raytransfer.pipeline.session import Session
 from raytransfer.pipeline.steps import make_series
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha, check_asha
+from raytransfer.ray_tune.optuna_storage import check_optuna_storage
 from raytransfer.results.signals import Signal, read_signal
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
@@ -82,8 +83,6 @@ def check_search(study: Study, storage: Storage, search: Search) -> None:
         epochs = pretraining_units(study)[0].recipe.epochs if of_pretraining else study.downstream.epochs
         _check_rule(search.stop(), search.objective, study, epochs)
     url = _database(storage, search)
-    from raytransfer.ray_tune.search import check_optuna_storage  # with Ray, torch and Optuna
-
     check_optuna_storage(url, own=search.database is None)
 
 

@@ -153,14 +153,7 @@ def test_what_cannot_be_done_is_one_line(
     module = importlib.import_module(script)
     monkeypatch.setattr("raytransfer.pipeline.cluster.cluster", _refuse)
     options = option.split(" ") if " on " not in option else [option]
-    code = module.main(
-        module.__doc__,
-        module.PRESETS,
-        module.experiment,
-        ["--preset=smoke", f"--storage-path={tmp_path}", *options],
-        add_options=module.add_options,
-        check=module.check,
-    )
+    code = module.main(["--preset=smoke", f"--storage-path={tmp_path}", *options])
     assert code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")

@@ -8,8 +8,8 @@ import pytest
 import ray
 
 from raytransfer.cli import cluster
-from raytransfer.pipeline.cluster import check_address
 from raytransfer.errors import InputError
+from raytransfer.pipeline.cluster import check_address
 
 
 @pytest.fixture

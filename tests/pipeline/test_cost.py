@@ -1,5 +1,5 @@
-from raytransfer.pipeline.cost import pretraining_seconds_per_image, seconds_per_image
 from raytransfer.evaluation.settings import DownstreamSettings
+from raytransfer.pipeline.cost import pretraining_seconds_per_image, seconds_per_image
 from raytransfer.pretraining.settings import PretrainingSettings
 
 

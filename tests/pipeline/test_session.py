@@ -4,8 +4,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from raytransfer.pipeline.session import Session
 from raytransfer.errors import WorkFailedError
+from raytransfer.pipeline.session import Session
 from raytransfer.results.storage import Storage
 from raytransfer.study import Study
 

@@ -147,10 +147,10 @@ def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
     """
     args = _parser(doc).parse_args(argv)
     try:
-        from raytransfer.data.targets.preview import draw_preview  # with what draws
-
         with terminal(quiet=args.quiet, verbose=args.verbose):
             report = _prepare(args)
+            from raytransfer.data.targets.preview import draw_preview  # slow to import, so not before
+
             preview = draw_preview(report.path)
     except (InputError, OSError) as error:
         say_error(str(error))
