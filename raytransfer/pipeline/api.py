@@ -75,7 +75,7 @@ def session(
         ...     pass
         Traceback (most recent call last):
             ...
-        raytransfer.errors.InputError: results go to a folder or to s3://bucket/folder, got 'gs://bucket/study'
+        raytransfer.errors.InputError: gs://bucket/study: results go to a folder or to s3://bucket/folder
     """
     where = Storage(storage, retry_failed=retry_failed)
     with (

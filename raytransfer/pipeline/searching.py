@@ -82,11 +82,12 @@ def check_search(study: Study, storage: Storage, search: Search) -> None:
         of_pretraining = search.what == "pretraining"
         epochs = pretraining_units(study)[0].recipe.epochs if of_pretraining else study.downstream.epochs
         _check_rule(search.stop(), search.objective, study, epochs)
-    url = _database(storage, search)
+    url = optuna_url(storage, search)
     check_optuna_storage(url, own=search.database is None)
 
 
-def _database(storage: Storage, search: Search) -> str:
+def optuna_url(storage: Storage, search: Search) -> str:
+    """Return the URL of the database of Optuna's study; raises InputError where none can lie there."""
     if search.database is not None:
         return search.database
     folder = storage.root / "search"
@@ -161,6 +162,6 @@ def search_settings(
         objective=objective,
         trials=search.trials,
         scheduler=_scheduler(search.stop, objective, epochs),
-        optuna_storage=_database(session.storage, search),
+        optuna_storage=optuna_url(session.storage, search),
     )
     return base, epochs, found

@@ -156,7 +156,7 @@ def test_help_teaches_the_layouts(main: Callable[..., int], capsys: pytest.Captu
         main("--help")
     text = capsys.readouterr().out
     for taught in (
-        "my_polyps/images/a.jpg",
+        "my_scans/images/a.jpg",
         "a_mask.png",
         "--group-by '^([^_]+)_'",
         "groups.csv",

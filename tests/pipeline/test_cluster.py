@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from raytransfer.cli import cluster
 from raytransfer.errors import InputError
+from raytransfer.pipeline import cluster
 from raytransfer.pipeline.cluster import check_address
 
 

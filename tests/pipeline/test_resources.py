@@ -2,8 +2,8 @@
 
 import pytest
 
-from raytransfer.cli import resources as room
 from raytransfer.errors import InputError
+from raytransfer.pipeline import resources as room
 from raytransfer.pipeline.resources import fits, needs
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import with_overrides
