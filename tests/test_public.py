@@ -24,10 +24,8 @@ def test_everything_public_is_there() -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_examples_of_public_functions_hold(name: str, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    function = getattr(raytransfer, name)
-    found = doctest.DocTestFinder(recurse=False).find(
-        inspect.unwrap(function), name, globs={**function.__globals__}
-    )
+    function = inspect.unwrap(getattr(raytransfer, name))  # of a context manager, what is explained
+    found = doctest.DocTestFinder(recurse=False).find(function, name, globs={**function.__globals__})
     (examples,) = [test for test in found if test.examples]
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     assert runner.run(examples).failed == 0
