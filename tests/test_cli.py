@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli.command import main, reported
+from raytransfer.cli.command import main
+from raytransfer.cli.outcome import reported
 from raytransfer.cli.study import make_output
 from raytransfer.errors import InputError
 from raytransfer.models.checkpoints import save_encoder

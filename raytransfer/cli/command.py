@@ -1,8 +1,6 @@
 """Experiments as commands: parse, check, work, and say in one line what went wrong."""
 
 import argparse
-import re
-import sys
 from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
@@ -15,48 +13,22 @@ from raytransfer.cli.options import (
     common_parser,
     parsed,
 )
+from raytransfer.cli.outcome import reported
 from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
 from raytransfer.commands import command
-from raytransfer.errors import InputError, WorkFailedError
 from raytransfer.pipeline.records import Records, of_published, of_study, published_tables
 from raytransfer.pipeline.session import Session, open_session
 from raytransfer.results.curves import Curve, curves
 from raytransfer.results.storage import Storage
-from raytransfer.storage.files import is_storage_error
 from raytransfer.study import Study
-from raytransfer.terminal import say_error, terminal
+from raytransfer.terminal import terminal
 from raytransfer.tracking.tracker import store_uri
-
-WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
 
 Options = argparse.Namespace
 Experiment = Callable[[Session, Options], int]
 """Does the work, with what the command line says, and returns the exit code."""
 Check = Callable[[Study, Storage, Options], None]
 """What an experiment looks at in its own options; raises InputError."""
-
-
-def reported(work: Callable[[], int]) -> int:
-    """Do the work; say in one line on stderr what the user can mend, and return the exit code."""
-    try:
-        return work()
-    except (InputError, WorkFailedError) as error:
-        say_error(re.sub(r"\s*\n\s*", " ", str(error).strip()))  # spaces may be those of a path
-        return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
-    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        say_error(f"{error.filename or 'a file'} cannot be used: {error.strerror or error}")
-        return INPUT_ERROR
-    except KeyboardInterrupt:
-        print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:
-        if not is_storage_error(error):
-            raise
-        say_error(
-            f"the storage takes or gives nothing now ({error}): nothing that was finished is lost; once it "
-            "does, the same command goes on"
-        )
-        return WORK_FAILED
 
 
 def main(

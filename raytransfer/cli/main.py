@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from raytransfer.cli.command import reported
+from raytransfer.cli.outcome import reported
 from raytransfer.commands import PROGRAM
 from raytransfer.errors import unknown_name
 

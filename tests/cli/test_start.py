@@ -143,3 +143,12 @@ def test_the_package_is_imported_at_once(traced, project: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": str(project)}
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.alone
+def test_the_benchmark_stays_under_a_second(project: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "experiments/benchmarks/startup.py", "--json", str(tmp_path / "startup.json")]
+    subprocess.run(command, cwd=project, check=True, capture_output=True)
+    claims = json.loads((tmp_path / "startup.json").read_text())
+    assert all(claim["low"] < 1 for claim in claims.values()), claims
+    assert claims["seconds_import_raytransfer"]["low"] < 0.3
