@@ -137,7 +137,11 @@ def open_session(
             check_recipe(unit)
     if check is not None:
         check(study, storage)
-    from raytransfer.pipeline.cluster import check_address, cluster  # with Ray, whose import takes seconds
+    # With Ray and torch, whose import takes seconds. The first two set environment variables that Ray's processes
+    # inherit when they start.
+    import raytransfer.ray_train.pretraining
+    import raytransfer.ray_tune.grid  # noqa: F401
+    from raytransfer.pipeline.cluster import check_address, cluster
 
     if address is not None:
         check_address(address)
