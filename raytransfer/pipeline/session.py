@@ -137,8 +137,8 @@ def open_session(
             check_recipe(unit)
     if check is not None:
         check(study, storage)
-    # With Ray and torch, whose import takes seconds. The first two set environment variables that Ray's processes
-    # inherit when they start.
+    # With Ray and torch, whose import takes seconds. The first two set environment variables that Ray's
+    # processes inherit when they start.
     import raytransfer.ray_train.pretraining
     import raytransfer.ray_tune.grid  # noqa: F401
     from raytransfer.pipeline.cluster import check_address, cluster
