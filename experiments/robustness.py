@@ -10,44 +10,7 @@ Result:   a ledger row and an MLflow run per checkpoint and indicator with the s
 
 import sys
 
-from presets import PRESETS
-from pretrain import run as pretrain
-from tabulate import tabulate
-
-from raytransfer.cli.command import main
-from raytransfer.cli.session import Session
-from raytransfer.ray_tune.scoring import score
-from raytransfer.results.scores import read_scores
-from raytransfer.results.units import Encoders, ScoringUnit, pretraining_units, scoring_units
-from raytransfer.transferability.indicators.base import Score
-
-
-def run(session: Session, encoders: Encoders) -> list[ScoringUnit]:
-    """Make the scores that are missing; return the scorings of the study."""
-    units = scoring_units(session.study, encoders)
-    score(units, session.storage, session.tracker)
-    return units
-
-
-def _cell(score: Score) -> str:
-    error = "" if score.standard_error is None else f" ± {score.standard_error:.4f}"
-    return f"{score.value:.4f}{error}"
-
-
-def experiment(session: Session) -> int:
-    """Pretrain what is missing, score, and print the scores that choose checkpoints."""
-    units = {unit.key: unit for unit in run(session, pretrain(session))}
-    rows = []
-    for row in session.storage.ledger.read("score", list(units)).to_pylist():
-        chosen = units[row["key"]].chosen_scores(read_scores(row))
-        names = [row["dataset"], row["encoder"], row["scheme"], row["epoch"], row["indicator"]]
-        rows += [[*names, "" if pooled is None else pooled, _cell(of)] for pooled, of in chosen.items()]
-    config = session.study.robustness
-    print(tabulate(rows, headers=["dataset", "encoder", "scheme", "epoch", "indicator", "pooled", "score"]))
-    which = f"level {config.level}, robustness by {config.distance}, margin {config.margin:g}"
-    print(f"scores of {which}; those of all parameter choices are in the ledger")
-    return session.finish_all([*pretraining_units(session.study), *units.values()])
-
+from raytransfer.cli.verbs.score import main
 
 if __name__ == "__main__":
-    sys.exit(main(__doc__, PRESETS, experiment))
+    sys.exit(main(doc=str(__doc__)))

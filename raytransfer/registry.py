@@ -9,6 +9,12 @@ from raytransfer.errors import unknown_name
 Strategy = TypeVar("Strategy")
 
 
+def imported(where: str) -> Any:
+    """Return what stands at "package.module:attribute"."""
+    module, _, attribute = where.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 class Registry(Mapping[str, Strategy], Generic[Strategy]):
     """Name -> strategy: a mapping whose values are imported when they are first read.
 
@@ -38,9 +44,7 @@ class Registry(Mapping[str, Strategy], Generic[Strategy]):
             InputError: There is none of that name; the message has the nearest one.
         """
         self.check(name)
-        module, _, attribute = self._entries[name].partition(":")
-        strategy: Any = import_module(module)
-        return cast(Strategy, getattr(strategy, attribute))
+        return cast(Strategy, imported(self._entries[name]))
 
     def check(self, name: str) -> None:
         """Raise InputError where there is no strategy of that name; nothing is imported."""

@@ -103,7 +103,7 @@ def _one_line(message: str) -> None:
 def test_hostile_names_of_a_study_are_refused_in_one_line(
     option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def never(session: object) -> int:
+    def never(*_: object) -> int:
         raise AssertionError("work began")
 
     argv = ["--storage-path", str(tmp_path / "storage"), "--set", option.format(name)]
@@ -118,7 +118,7 @@ def test_hostile_options_are_refused_in_one_line(
     option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["--storage-path", str(tmp_path / "storage"), f"{option}={name}"]
-    assert main("Test.", {"demo": Study}, lambda session: 0, argv) == 2
+    assert main("Test.", {"demo": Study}, lambda *_: 0, argv) == 2
     _one_line(capsys.readouterr().err)
 
 

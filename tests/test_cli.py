@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli.command import _reported, main
+from raytransfer.cli.command import main
+from raytransfer.cli.outcome import reported
 from raytransfer.cli.study import make_output
 from raytransfer.errors import InputError
 from raytransfer.models.checkpoints import save_encoder
@@ -18,7 +19,7 @@ from raytransfer.results.units import pretraining_units
 from raytransfer.study import Study
 
 
-def _never(session: object) -> int:
+def _never(*_: object) -> int:
     raise AssertionError("work began")
 
 
@@ -185,7 +186,7 @@ def test_a_storage_path_within_a_study_is_named(run: Callable[..., str], tmp_pat
 def test_commands_in_messages_can_be_pasted(run: Callable[..., str], tmp_path: Path) -> None:
     data = tmp_path / "my data; all"
     message = run("--set", "datasets=acdc", "--set", f"target.data_root={data}")
-    _, command, options = message.partition("python experiments/prepare.py ")
+    _, command, options = message.partition("raytransfer prepare ")
     assert command
     assert shlex.split(options) == ["--dataset", "acdc", "--source", "DIR", "--data-root", str(data)]
 
@@ -205,13 +206,13 @@ def test_a_storage_that_fails_the_driver_is_one_line(capsys: pytest.CaptureFixtu
     def wrong() -> int:
         raise OSError(errno.ENOENT, "No such file")
 
-    assert _reported(full) == 1
+    assert reported(full) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
         "error: the storage takes or gives nothing now ([Errno 28] No space left on device)"
     )
     with pytest.raises(OSError, match="No such file"):
-        _reported(wrong)
+        reported(wrong)
 
 
 def test_a_file_in_the_way_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +220,7 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path, capsys: pytest.CaptureFix
         tmp_path.write_text("")
         return 0
 
-    assert _reported(write) == 2
+    assert reported(write) == 2
     assert capsys.readouterr().err == f"error: {tmp_path} cannot be used: Is a directory\n"
 
 

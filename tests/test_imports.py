@@ -22,7 +22,6 @@ from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.scheduling.replay import replay
 from raytransfer.scheduling.rules import BestOfAll
-from raytransfer.transferability.robustness import score_encoder
 from raytransfer.transferability.scorer import score_encoder
 
 source = load_source(SourceSettings(train_per_class=2, val_per_class=1))

@@ -1,64 +1,43 @@
 """Experiments as commands: parse, check, work, and say in one line what went wrong."""
 
 import argparse
-import re
-import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from raytransfer.cli.options import (
+    DEFAULT_PRESET,
     Presets,
     add_published_options,
     add_working_options,
     common_parser,
     parsed,
 )
-from raytransfer.cli.records import Records, of_published, of_study, published_tables
-from raytransfer.cli.session import Check, Session, open_session
+from raytransfer.cli.outcome import reported
 from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
-from raytransfer.errors import InputError, WorkFailedError
-from raytransfer.results.curves import curves
+from raytransfer.commands import command
+from raytransfer.pipeline.records import Records, of_published, of_study, published_tables
+from raytransfer.pipeline.session import Session, open_session
+from raytransfer.results.curves import Curve, curves
 from raytransfer.results.storage import Storage
-from raytransfer.runtime.environment import prepare_process
-from raytransfer.statistics.curves import Curve
-from raytransfer.storage.files import is_storage_error
 from raytransfer.study import Study
-from raytransfer.terminal import say_error, terminal
+from raytransfer.terminal import terminal
 from raytransfer.tracking.tracker import store_uri
 
-WORK_FAILED, INPUT_ERROR, INTERRUPTED = 1, 2, 130
-
-
-def _reported(work: Callable[[], int]) -> int:
-    """Do the work; say in one line on stderr what the user can mend, and return the exit code."""
-    prepare_process()
-    try:
-        return work()
-    except (InputError, WorkFailedError) as error:
-        say_error(re.sub(r"\s*\n\s*", " ", str(error).strip()))  # spaces may be those of a path
-        return INPUT_ERROR if isinstance(error, InputError) else WORK_FAILED
-    except (IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        say_error(f"{error.filename or 'a file'} cannot be used: {error.strerror or error}")
-        return INPUT_ERROR
-    except KeyboardInterrupt:
-        print("interrupted: what was finished is kept, the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
-    except Exception as error:
-        if not is_storage_error(error):
-            raise
-        say_error(
-            f"the storage takes or gives nothing now ({error}): nothing that was finished is lost; once it "
-            "does, the same command goes on"
-        )
-        return WORK_FAILED
+Options = argparse.Namespace
+Experiment = Callable[[Session, Options], int]
+"""Does the work, with what the command line says, and returns the exit code."""
+Check = Callable[[Study, Storage, Options], None]
+"""What an experiment looks at in its own options; raises InputError."""
 
 
 def main(
     doc: str,
     presets: Presets,
-    experiment: Callable[[Session], int],
+    experiment: Experiment,
     argv: Sequence[str] | None = None,
     *,
+    prog: str | None = None,
     plan: Callable[[Study, Storage], int] | None = None,
     published: Callable[[list[Curve], Path | None], int] | None = None,
     add_options: Callable[[argparse.ArgumentParser], None] | None = None,
@@ -67,10 +46,11 @@ def main(
     """Run an experiment from the command line.
 
     Args:
-        doc: What `--help` begins with: the script's docstring.
+        doc: What `--help` begins with.
         presets: Name -> function that builds the study; "demo" is the default.
         experiment: Does the work and returns the exit code.
         argv: The command line; the process's where None.
+        prog: What help and errors call the program.
         plan: What `--dry-run` does; without it there is no such option.
         published: What `--published` does with the published curves and the folder of `--output`; without it
             there are no such options.
@@ -83,7 +63,7 @@ def main(
     """
 
     def work() -> int:
-        parser = common_parser(doc, presets)
+        parser = common_parser(doc, presets, prog)
         add_working_options(parser, can_plan=plan is not None)
         if published is not None:
             add_published_options(parser)
@@ -104,46 +84,67 @@ def main(
             return plan(study, Storage(storage_root(arguments)))
         if published is not None:
             make_output(arguments.output)
-        with open_session(arguments, study, check) as session:
-            code = experiment(session)
+        storage = Storage(storage_root(arguments), retry_failed=arguments.retry_failed)
+        with open_session(
+            study,
+            storage,
+            preset=arguments.preset or DEFAULT_PRESET,
+            tracking_uri=arguments.tracking_uri,
+            address=arguments.address,
+            resume=arguments.resume,
+            verbose=arguments.verbose,
+            check=None if check is None else lambda of, there: check(of, there, arguments),
+        ) as session:
+            code = experiment(session, arguments)
             if code:
                 session.tracker.command_failed()
             return code
 
-    return _reported(work)
+    return reported(work)
 
 
 def main_on_records(
     doc: str,
     presets: Presets,
-    experiment: Callable[[Records], int],
+    experiment: Callable[[Records, Options], int],
     add_options: Callable[[argparse.ArgumentParser], None],
     argv: Sequence[str] | None = None,
+    *,
+    prog: str | None = None,
 ) -> int:
     """Run an experiment that only reads what a study or the published tables recorded; Ray is not started.
 
     Args:
-        doc: What `--help` begins with: the script's docstring.
+        doc: What `--help` begins with.
         presets: Name -> function that builds the study; "demo" is the default.
         experiment: Does the work and returns the exit code.
         add_options: Adds the experiment's own options.
         argv: The command line; the process's where None.
+        prog: What help and errors call the program.
 
     Returns:
         The exit code, as `main`.
     """
 
     def work() -> int:
-        parser = common_parser(doc, presets)
+        parser = common_parser(doc, presets, prog)
         add_published_options(parser)
         add_options(parser)
         arguments = parsed(parser, presets, argv)
         with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
             if arguments.published is None:
-                records = of_study(arguments, resolved_study(arguments, presets))
+                study = resolved_study(arguments, presets)
+                records = of_study(study, Storage(storage_root(arguments)), _fill(arguments))
             else:
-                records = of_published(arguments, preset_study(arguments, presets))
+                records = of_published(arguments.published, preset_study(arguments, presets))
             make_output(arguments.output)
-            return experiment(records)
+            return experiment(records, arguments)
 
-    return _reported(work)
+    return reported(work)
+
+
+def _fill(arguments: Options) -> str:
+    """Return the command that computes what a study lacks."""
+    options = ["--preset", arguments.preset] if arguments.preset else []
+    options += ["--storage-path", str(storage_root(arguments))]
+    return command("grid", *options, *chain(*(("--set", each) for each in arguments.set)))

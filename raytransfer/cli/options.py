@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from raytransfer.errors import InputError, unknown_name
+from raytransfer.pipeline.records import PUBLISHED_FILES
 from raytransfer.settings import describe
 from raytransfer.study import Study
 from raytransfer.terminal import add_terminal_options
-
-PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
 
 Presets = Mapping[str, Callable[[], Study]]
 DEFAULT_PRESET = "demo"
@@ -71,12 +70,13 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return read_by(value)
 
 
-def common_parser(doc: str, presets: Presets) -> argparse.ArgumentParser:
+def common_parser(doc: str, presets: Presets, prog: str | None = None) -> argparse.ArgumentParser:
     """Return a parser of what every experiment takes: which study, and where it is."""
     settings = "\n".join(
         f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets[DEFAULT_PRESET]())
     )
     parser = _Parser(
+        prog=prog,
         description=doc,
         epilog=f"settings for --set, with the values of the preset demo:\n{settings}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,43 +1,62 @@
 """Source and target datasets by name: what there is, what is missing on this machine, loading."""
 
-import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from raytransfer.commands import command
 from raytransfer.data.arrays import TargetData
 from raytransfer.data.settings import SourceSettings, TargetSettings
-from raytransfer.data.sources.imagenet import imagenet_classes, imagenet_fingerprint, load_imagenet
 from raytransfer.data.sources.images import ClassificationData
-from raytransfer.data.sources.photographs import load_photographs
-from raytransfer.data.targets import acdc, covid_qu_ex, idrid
 from raytransfer.data.targets.cases import PrepareSettings
-from raytransfer.data.targets.mni152 import load_mni152
-from raytransfer.data.targets.mni152_planes import load_planes
 from raytransfer.data.targets.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
 from raytransfer.errors import InputError, unknown_name
+from raytransfer.registry import Registry, imported
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Embedded:
-    """A dataset inside packages of the extra `demo`; `task` is what a target is for."""
+class _Loadable:
+    """A dataset that is loaded by a function of its own.
 
-    load: Callable[[Any], Any]
-    packages: tuple[str, ...]
+    Attributes:
+        where: What loads it, as in a `Registry`.
+        packages: Those of the extra `demo` that hold it.
+        task: What a target is for.
+    """
+
+    where: str
+    packages: tuple[str, ...] = ()
     task: str = "segmentation"
 
+    def load(self, config: Any) -> Any:
+        """Return the data."""
+        return imported(self.where)(config)
 
-SOURCES: dict[str, _Embedded | None] = {
-    "photographs": _Embedded(load=load_photographs, packages=("skimage", "sklearn")),
-    "imagenet": None,
+
+SOURCES = {
+    "photographs": _Loadable(
+        where="raytransfer.data.sources.photographs:load_photographs", packages=("skimage", "sklearn")
+    ),
+    "imagenet": _Loadable(where="raytransfer.data.sources.imagenet:load_imagenet"),
 }
 EMBEDDED_TARGETS = {
-    "mni152": _Embedded(load=load_mni152, packages=("nilearn",)),
-    "mni152-planes": _Embedded(load=load_planes, packages=("nilearn",), task="classification"),
+    "mni152": _Loadable(where="raytransfer.data.targets.mni152:load_mni152", packages=("nilearn",)),
+    "mni152-planes": _Loadable(
+        where="raytransfer.data.targets.mni152_planes:load_planes",
+        packages=("nilearn",),
+        task="classification",
+    ),
 }
-OFFICIAL_TARGETS = {"acdc": acdc.OFFICIAL, "covid-qu-ex": covid_qu_ex.OFFICIAL, "idrid": idrid.OFFICIAL}
+OFFICIAL_TARGETS: Registry[Mapping[str, Mapping[str, int]]] = Registry(
+    "target dataset",
+    **{
+        "acdc": "raytransfer.data.targets.acdc:OFFICIAL",
+        "covid-qu-ex": "raytransfer.data.targets.covid_qu_ex:OFFICIAL",
+        "idrid": "raytransfer.data.targets.idrid:OFFICIAL",
+    },
+)
 """Prepared targets whose owners say how large they are."""
 TARGETS = (*EMBEDDED_TARGETS, *OFFICIAL_TARGETS)
 """The targets with a name of their own; any prepared folder and `msd/<Task>` are targets too."""
@@ -45,8 +64,8 @@ IMAGENET_SIZE = (1_281_167, 1000)
 """Training images and classes of ImageNet-1k."""
 
 
-def _check_packages(kind: str, name: str, embedded: _Embedded) -> None:
-    missing = [package for package in embedded.packages if find_spec(package) is None]
+def _check_packages(kind: str, name: str, packages: Iterable[str]) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
     if missing:
         raise InputError(
             f"{kind} dataset {name!r} needs {', '.join(missing)}: pip install 'raytransfer[demo]'"
@@ -60,13 +79,12 @@ def _is_prepared(name: str, config: TargetSettings) -> bool:
 def _check_source(config: SourceSettings) -> None:
     if config.name not in SOURCES:
         raise unknown_name("source dataset", config.name, SOURCES)
-    if (embedded := SOURCES[config.name]) is not None:
-        _check_packages("source", config.name, embedded)
+    _check_packages("source", config.name, SOURCES[config.name].packages)
 
 
 def _check_target(name: str, config: TargetSettings) -> None:
     if name in EMBEDDED_TARGETS:
-        _check_packages("target", name, EMBEDDED_TARGETS[name])
+        _check_packages("target", name, EMBEDDED_TARGETS[name].packages)
     elif not (
         name in OFFICIAL_TARGETS
         or name.startswith("msd/")
@@ -90,6 +108,8 @@ def check_data(source: SourceSettings, datasets: Iterable[str], target: TargetSe
 def source_problem(config: SourceSettings) -> str | None:
     """Return what keeps a source dataset from being loaded on this machine; None where nothing does."""
     if config.name == "imagenet":
+        from raytransfer.data.sources.imagenet import imagenet_classes  # with what decodes images
+
         try:
             imagenet_classes(config)
         except InputError as error:
@@ -101,9 +121,8 @@ def target_problem(name: str, config: TargetSettings) -> str | None:
     """Return what keeps a target dataset from being loaded on this machine; None where nothing does."""
     if name in EMBEDDED_TARGETS or _is_prepared(name, config):
         return None
-    options = ["--dataset", name, "--source", "DIR", "--data-root", config.data_root]
-    command = shlex.join(["python", "experiments/prepare.py", *options])
-    return f"target dataset {name!r} is not in {config.data_root}: {command}"
+    fill = command("prepare", "--dataset", name, "--source", "DIR", "--data-root", config.data_root)
+    return f"target dataset {name!r} is not in {config.data_root}: {fill}"
 
 
 def load_source(config: SourceSettings) -> ClassificationData:
@@ -111,10 +130,14 @@ def load_source(config: SourceSettings) -> ClassificationData:
 
     Raises:
         InputError: There is no such dataset, or a package or folder it needs is missing.
+
+    Examples:
+        >>> data = load_source(SourceSettings(train_per_class=2, val_per_class=1))
+        >>> len(data.train), len(data.class_names)
+        (40, 20)
     """
     _check_source(config)
-    embedded = SOURCES[config.name]
-    loaded: ClassificationData = load_imagenet(config) if embedded is None else embedded.load(config)
+    loaded: ClassificationData = SOURCES[config.name].load(config)
     return loaded
 
 
@@ -128,6 +151,10 @@ def load_target(name: str, config: TargetSettings) -> TargetData:
 
     Raises:
         InputError: There is no such dataset, it is not prepared, or its prepared form is damaged.
+
+    Examples:
+        >>> load_target("mni152", TargetSettings(slice_step=10)).image_size
+        64
     """
     _check_target(name, config)
     if name in EMBEDDED_TARGETS:
@@ -182,6 +209,8 @@ def resolve_data(
     source = replace(source, root=_absolute(source.root))
     target = replace(target, data_root=_absolute(target.data_root))
     if source.name == "imagenet" and source_problem(source) is None:
+        from raytransfer.data.sources.imagenet import imagenet_fingerprint
+
         found = imagenet_fingerprint(source)
         _check_same(f"source dataset {source.name!r}", source.root, source.fingerprint, found)
         source = replace(source, fingerprint=found)

@@ -2,6 +2,9 @@
 
 from raytransfer.settings import MOST_IMAGES, ImageSize, Seed, setting, settings
 
+SCHEMES = ("simple", "advanced")
+"""Names of the ways to change source images at random, the pretraining schemes."""
+
 
 @settings("source")
 class SourceSettings:

@@ -30,6 +30,10 @@ def transferability_indicator_score(scores: Sequence[float], performances: Seque
 
     Raises:
         ValueError: Lengths differ, a value is not finite, or no performance is positive.
+
+    Examples:
+        >>> transferability_indicator_score([0.3, 0.5, 0.4], [0.60, 0.72, 0.80])
+        0.8999999999999999
     """
     x, y = _checked(scores, performances)
     if y.max() <= 0:

@@ -7,14 +7,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-
-import safetensors.torch
-from safetensors import SafetensorError
+from typing import TYPE_CHECKING, Any
 
 from raytransfer.errors import InputError
-from raytransfer.models.encoder import Encoder
-from raytransfer.models.registry import create_encoder
 from raytransfer.storage.files import (
     StoragePath,
     delete,
@@ -23,6 +18,9 @@ from raytransfer.storage.files import (
     local_copy,
     write_folder,
 )
+
+if TYPE_CHECKING:
+    from raytransfer.models.encoder import Encoder
 
 WEIGHTS, META = "encoder.safetensors", "meta.json"
 
@@ -40,7 +38,7 @@ def _short(sha256: str) -> str:
     return f"{sha256[:12]}..."
 
 
-def save_encoder(path: StoragePath, encoder: Encoder, meta: dict[str, Any]) -> str:
+def save_encoder(path: StoragePath, encoder: "Encoder", meta: dict[str, Any]) -> str:
     """Write an encoder as a folder with `encoder.safetensors` and `meta.json`, whole or not at all.
 
     Args:
@@ -52,6 +50,8 @@ def save_encoder(path: StoragePath, encoder: Encoder, meta: dict[str, Any]) -> s
     Returns:
         The SHA-256 of the weights file.
     """
+    import safetensors.torch  # with torch, which whoever only looks at a series need not wait for
+
     weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
     # The architecture stands in the file too, so that its SHA-256 tells encoders of other options apart.
     architecture = json.dumps({"encoder": encoder.name, "options": encoder.options}, sort_keys=True)
@@ -116,7 +116,7 @@ def read_meta(path: StoragePath) -> dict[str, Any]:
     return meta
 
 
-def load_encoder(path: StoragePath, *, sha256: str | None = None) -> tuple[Encoder, dict[str, Any]]:
+def load_encoder(path: StoragePath, *, sha256: str | None = None) -> "tuple[Encoder, dict[str, Any]]":
     """Read an encoder written by `save_encoder`.
 
     Args:
@@ -130,6 +130,10 @@ def load_encoder(path: StoragePath, *, sha256: str | None = None) -> tuple[Encod
         CorruptCheckpointError: As `read_meta`, or the weights do not fit the architecture.
         ReplacedCheckpointError: The weights are not those of `sha256`.
     """
+    import safetensors.torch
+
+    from raytransfer.models.registry import create_encoder
+
     meta = _read_meta(path)
     if sha256 is not None and meta["encoder_sha256"] != sha256:
         raise ReplacedCheckpointError(
@@ -141,7 +145,7 @@ def load_encoder(path: StoragePath, *, sha256: str | None = None) -> tuple[Encod
         encoder = create_encoder(meta["encoder"], **meta["options"])
         try:
             encoder.load_state_dict(safetensors.torch.load_file(file))
-        except (SafetensorError, RuntimeError) as error:
+        except (safetensors.SafetensorError, RuntimeError) as error:
             raise CorruptCheckpointError(f"checkpoint {path} does not fit its encoder: {error}") from error
     return encoder.eval(), meta
 

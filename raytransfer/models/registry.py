@@ -1,18 +1,17 @@
 """Encoders and segmentation models by name."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
 from raytransfer.errors import InputError, unknown_name
 from raytransfer.models.attention_unet import AttentionUNetDecoder
 from raytransfer.models.encoder import Encoder
+from raytransfer.models.names import ENCODER_LEVELS, encoder_of
 from raytransfer.models.resnet import ResNet50Encoder
 from raytransfer.models.segmentation import SegmentationModel, SmpUNetDecoder, class_head
-from raytransfer.models.smp_networks import DEFAULT_ENCODER, SmpSegmentationModel, smp_architecture
+from raytransfer.models.smp_networks import SmpSegmentationModel
 from raytransfer.models.swin import SwinEncoder, SwinUNetDecoder
 from raytransfer.models.timm_encoder import TimmEncoder
 from raytransfer.models.unet import UNetDecoder, UNetEncoder
@@ -38,9 +37,8 @@ ENCODERS: dict[str, tuple[Callable[..., Encoder], dict[str, Any]]] = {
 
 
 class _Network(NamedTuple):
-    """A segmentation model: its encoder's name, what builds it, the thesis's downstream stochastic depth."""
+    """A segmentation model: what builds it, and the thesis's downstream stochastic depth."""
 
-    encoder: str
     build: Callable[[Encoder, int], SegmentationModel]
     stochastic_depth: float | None = None
 
@@ -63,12 +61,12 @@ _attention_unet = _with_class_head(lambda encoder: AttentionUNetDecoder(encoder.
 _smp_unet = _with_class_head(SmpUNetDecoder)
 
 SEGMENTATION_MODELS = {
-    "unet": _Network("unet", _unet),
-    "resnet50-attention-unet": _Network("resnet50", _attention_unet, stochastic_depth=0.1),
-    "swin-unet": _Network("swin", _swin_unet, stochastic_depth=0.2),
-    "unet-micro": _Network("unet-micro", _unet),
-    "resnet-unet-micro": _Network("resnet-micro", _smp_unet),
-    "swin-unet-micro": _Network("swin-micro", _smp_unet),
+    "unet": _Network(_unet),
+    "resnet50-attention-unet": _Network(_attention_unet, stochastic_depth=0.1),
+    "swin-unet": _Network(_swin_unet, stochastic_depth=0.2),
+    "unet-micro": _Network(_unet),
+    "resnet-unet-micro": _Network(_smp_unet),
+    "swin-unet-micro": _Network(_smp_unet),
 }
 
 
@@ -86,6 +84,10 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
 
     Raises:
         InputError: There is no such encoder (the message gives the nearest), or an override it does not take.
+
+    Examples:
+        >>> create_encoder("unet-micro").level_channels
+        (8, 16, 32, 64, 128)
     """
     build: Callable[..., Encoder]
     if name.startswith("timm/"):
@@ -93,51 +95,12 @@ def create_encoder(name: str, *, in_chans: int = 3, **overrides: Any) -> Encoder
     elif name in ENCODERS:
         build, options = ENCODERS[name]
     else:
-        raise unknown_name("encoder", name, [*ENCODERS, "timm/<name>"])
+        raise unknown_name("encoder", name, [*ENCODER_LEVELS, "timm/<name>"])
     unchanged = {"mean": [0.0] * in_chans, "std": [1.0] * in_chans}
     try:
         return build(name, in_chans=in_chans, **{**unchanged, **options, **overrides})
     except TypeError as error:
         raise InputError(f"encoder {name!r} does not take {overrides!r}: {error}") from error
-
-
-@cache
-def num_levels(encoder: str) -> int:
-    """Return how many levels an encoder has, without the cost of its weights.
-
-    Raises:
-        InputError: There is no such encoder.
-    """
-    with torch.device("meta"):
-        return len(create_encoder(encoder).level_channels)
-
-
-def encoder_of(model: str) -> str:
-    """Return the name of the encoder that a segmentation model has where none is given.
-
-    Raises:
-        InputError: There is no such segmentation model.
-    """
-    if model.startswith("smp/"):
-        smp_architecture(model)
-        return DEFAULT_ENCODER
-    if model not in SEGMENTATION_MODELS:
-        raise unknown_name("model", model, [*SEGMENTATION_MODELS, "smp/<arch>"])
-    return SEGMENTATION_MODELS[model].encoder
-
-
-def encoder_named_by(model: str) -> str:
-    """Return the encoder that a study's model name means: itself, or that of a segmentation model.
-
-    Raises:
-        InputError: There is neither such a segmentation model nor such an encoder.
-    """
-    if model in ENCODERS or model.startswith("timm/"):
-        return model
-    if model not in SEGMENTATION_MODELS and not model.startswith("smp/"):
-        known = [*SEGMENTATION_MODELS, "smp/<arch>", *ENCODERS, "timm/<name>"]
-        raise unknown_name("model", model, dict.fromkeys(known))
-    return encoder_of(model)
 
 
 def create_segmentation_model(
@@ -164,6 +127,10 @@ def create_segmentation_model(
     Raises:
         InputError: There is no such model, `encoder` is not the one it is made of or does not fit, or it has
             no stochastic depth.
+
+    Examples:
+        >>> create_segmentation_model("unet-micro", num_classes=4).encoder.name
+        'unet-micro'
     """
     wanted = encoder_of(name)
     if encoder is None:

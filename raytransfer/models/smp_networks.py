@@ -12,8 +12,6 @@ from raytransfer.errors import InputError, unknown_name
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.segmentation import SegmentationModel, from_full_resolution
 
-DEFAULT_ENCODER = "timm/resnet18"
-
 
 def smp_architecture(name: str) -> str:
     """Return smp's name of the architecture of a model "smp/<arch>", in lower case.

@@ -30,7 +30,7 @@ from raytransfer.ray_train.failed import (
     failed_training,
     record_failure,
 )
-from raytransfer.ray_train.pretraining import is_imported, is_pending, is_trainable, pretraining_trainer
+from raytransfer.ray_train.pretraining import pretraining_trainer
 from raytransfer.ray_train.resuming import drop_corrupt_checkpoints
 from raytransfer.ray_tune.early_stopping import FOLDER, RobustnessStopper, StoppingRuleScheduler
 from raytransfer.ray_tune.failed_trials import StopAfterFailures, failed_result
@@ -39,6 +39,7 @@ from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.results.live import METRIC, live_curves, scored_epochs
+from raytransfer.results.series import is_imported, is_pending, is_trainable
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, scoring_units
 from raytransfer.runtime.environment import prepare_process

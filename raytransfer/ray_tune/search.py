@@ -25,7 +25,7 @@ from ray.tune.search.optuna import OptunaSearch
 from raytransfer.data.arrays import Images
 from raytransfer.data.registry import load_source, load_target
 from raytransfer.data.sources.images import ClassificationData
-from raytransfer.errors import InputError, reason
+from raytransfer.errors import reason
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.ray_train.epochs import STATE, read_state, train_unit
 from raytransfer.ray_train.failed import RETRIES, Failed, FailureWatch, failed_by, record_failure
@@ -42,7 +42,6 @@ from raytransfer.results.units import EvaluationUnit, PretrainingUnit
 from raytransfer.runtime.devices import usable_device
 from raytransfer.settings import digest
 from raytransfer.statistics.signals import Signal
-from raytransfer.storage.databases import root_cause, sqlite_path, sqlite_problem, without_passwords
 from raytransfer.storage.files import StoragePath, atomic_write, delete, is_corruption
 from raytransfer.tracking.records import evaluation_record
 from raytransfer.tracking.runs import RunRecord
@@ -203,35 +202,6 @@ def _intact_state(folder: StoragePath) -> dict[str, Any] | None:
             raise
         _log.warning("%s is damaged (%s): this pretraining begins again", folder / STATE, reason(error))
         return None
-
-
-def check_optuna_storage(url: str, *, own: bool) -> None:
-    """Check that a database is whole and can keep Optuna's study; one that is not there is made.
-
-    Args:
-        url: The database's.
-        own: Whether it is the study's own, which nobody has named.
-
-    Raises:
-        InputError: It cannot.
-    """
-    problem = sqlite_problem(url, "studies", may_be_empty=own)
-    if problem is None:
-        try:
-            database = optuna.storages.RDBStorage(url)
-            for study in database.get_all_studies():
-                database.get_all_trials(study._study_id)
-        except Exception as error:  # whatever the driver raises
-            problem = root_cause(error)
-    if problem is None:
-        return
-    if own:
-        raise InputError(
-            f"Optuna's database {sqlite_path(url)} cannot be used ({problem}): if it is damaged, move it "
-            "away, and the search begins anew"
-        )
-    said = f"--optuna-storage {url} cannot be used ({problem}): give a database, such as sqlite:///optuna.db"
-    raise InputError(without_passwords(said))
 
 
 def _resumed(study: optuna.Study) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from raytransfer.results.evaluations import read_metrics
 from raytransfer.results.ledger import Ledger
@@ -133,6 +132,8 @@ def recorded(
 
 
 def _recorded_scores(ledger: Ledger, scorings: Sequence[ScoringUnit]) -> pa.Table:
+    import pyarrow.compute as pc  # slow to import, and nobody who only reads a name needs it
+
     table = ledger.read("score", [unit.key for unit in scorings]).combine_chunks()
     score = pc.list_flatten(table["scores"])
     names = ["dataset", "encoder", "scheme", "epoch", "indicator"]

@@ -10,7 +10,7 @@ from itertools import count, product, takewhile
 from statistics import fmean
 
 from raytransfer.errors import InputError
-from raytransfer.models.registry import num_levels
+from raytransfer.models.names import num_levels
 from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, ScoringUnit

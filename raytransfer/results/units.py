@@ -18,7 +18,7 @@ from raytransfer.evaluation.protocols.base import EvaluationProtocol
 from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.evaluation.tasks.base import Task
 from raytransfer.evaluation.tasks.registry import TASKS
-from raytransfer.models.registry import encoder_named_by, num_levels
+from raytransfer.models.names import encoder_named_by, num_levels
 from raytransfer.pretraining.recipes import reference_recipe
 from raytransfer.pretraining.schemes import scheme_named
 from raytransfer.pretraining.settings import PretrainingSettings

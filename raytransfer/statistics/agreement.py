@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from raytransfer.metrics.names import SEGMENTATION_METRICS as METRICS
 from raytransfer.metrics.ranking import spearman
-from raytransfer.metrics.segmentation import METRICS
 
 TRAINING = ("model", "dataset", "scheme", "protocol", "epoch", "seed")
 

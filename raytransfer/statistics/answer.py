@@ -28,6 +28,7 @@ from raytransfer.statistics.selection import (
     strategies,
 )
 from raytransfer.statistics.signals import Signal
+from raytransfer.transferability.indicators.base import ScoreSpec
 
 EQUAL = 0.025
 """A checkpoint that is the best in at least this share of resamples is not told apart from the best."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.models.registry import num_levels
+from raytransfer.models.names import num_levels
 from raytransfer.scheduling.registry import RULES, call_from_text
 from raytransfer.transferability.indicators.base import (
     EncoderInfo,

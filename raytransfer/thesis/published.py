@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from raytransfer.data.registry import TARGETS
 from raytransfer.errors import InputError, reason, unknown_name
-from raytransfer.models.registry import encoder_of, num_levels
+from raytransfer.models.names import encoder_of, num_levels
 from raytransfer.settings import MOST_EPOCHS, MOST_SEED
 from raytransfer.statistics.untrained import UNTRAINED, share_untrained
 from raytransfer.transferability.indicators.base import ScoreSpec

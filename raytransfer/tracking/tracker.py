@@ -90,6 +90,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, *, artifact_root: StoragePath, own: bool = False) -> None:
+
         self.uri = uri
         self._store = RunStore(uri, artifact_root=artifact_root, own=own)
         self._times: dict[tuple[str, str], dict[int, int]] = defaultdict(dict)

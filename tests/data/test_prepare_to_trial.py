@@ -38,7 +38,7 @@ TREES: dict[str, Callable[[Path], Path]] = {
 @pytest.mark.parametrize("name", TREES)
 def test_from_files_to_a_trained_trial(tmp_path: Path, name: str) -> None:
     target = TargetSettings(data_root=str(tmp_path / "data"))
-    assert "experiments/prepare.py" in (target_problem(name, target) or "")
+    assert "raytransfer prepare" in (target_problem(name, target) or "")
     source = TREES[name](tmp_path / "source")
     prepare(name, source, tmp_path / "data" / name, image_size=32)
     assert target_problem(name, target) is None

@@ -1,4 +1,4 @@
-"""What stands in for `experiments/presets.py` where the pages' commands are tested: the same names, all tiny.
+"""What stands in for the presets where the pages' commands are tested: the same names, all tiny.
 
 Their data are the reader's own, an ImageNet tree and a prepared folder of images and masks, which are named
 relative to where he works: so every command is tried on them.
@@ -35,4 +35,4 @@ def thesis() -> Study:
     return replace(demo(), datasets=("acdc", "covid-qu-ex", "idrid"))
 
 
-PRESETS: dict[str, Callable[[], Study]] = {"demo": demo, "smoke": demo, "thesis": thesis}
+SMALLEST: dict[str, Callable[[], Study]] = {"demo": demo, "smoke": demo, "thesis": thesis}

@@ -15,13 +15,16 @@ import generated_trees
 import numpy as np
 import torch
 from scripts import Done
+from smallest_presets import SMALLEST
 
 from raytransfer.models.registry import create_encoder
+from raytransfer.presets import PRESETS
 from raytransfer.thesis.public_weights import reference_key
 
 LIBRARIES = (
-    "raytransfer.cli",
-    "raytransfer.report",
+    "raytransfer.cli.command",
+    "raytransfer.pipeline.cluster",
+    "raytransfer.pipeline.reporting",
     "raytransfer.ray_tune.grid",
     "raytransfer.ray_tune.search",
 )
@@ -38,6 +41,7 @@ def _as_a_script(words: list[str], folder: Path, environment: dict[str, str]) ->
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     sys.argv = words[1:]
     sys.path.insert(0, str(folder / Path(words[1]).parent))
+    PRESETS.update(SMALLEST)
     runpy.run_path(words[1], run_name="__main__")
 
 
@@ -81,7 +85,6 @@ class Workplace:
     def __init__(self, project: Path, folder: Path, published: Path) -> None:
         self.folder = folder
         shutil.copytree(project / "experiments", folder / "experiments")
-        shutil.copy(project / "tests/docs/smallest_presets.py", folder / "experiments/presets.py")
         (folder / "published").symlink_to(published)
         generated_trees.folder(folder / "my_scans")
         generated_trees.acdc(folder / "ACDC", train=(1,), shape=(54, 72, 2))

@@ -14,7 +14,8 @@ from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.evaluation.tasks.segmentation import image_dices
 from raytransfer.evaluation.testing import predict_logits
 from raytransfer.evaluation.training import DownstreamTraining
-from raytransfer.models.registry import create_encoder, encoder_of
+from raytransfer.models.names import encoder_of
+from raytransfer.models.registry import create_encoder
 from raytransfer.runtime.seeding import seeded
 
 RECIPE = DownstreamSettings(epochs=3, batch_size=8)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from mlflow import MlflowClient
 
 from raytransfer.data.registry import load_target
 from raytransfer.models.checkpoints import load_encoder
-from raytransfer.ray_train.pretraining import is_trainable, series_problem
+from raytransfer.presets import PRESETS
 from raytransfer.results.live import live_curves
 from raytransfer.results.scores import read_scores
+from raytransfer.results.series import is_trainable, series_problem
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, pretraining_units
 from raytransfer.scheduling.judgements import judge
@@ -31,11 +31,7 @@ OPTIONS = [f"--rule={RULE}", *(part for setting in SETTINGS for part in ("--set"
 
 
 @pytest.fixture(scope="module")
-def unit(project: Path) -> PretrainingUnit:
-    sys.path.insert(0, str(project / "experiments"))
-    from presets import PRESETS
-
-    sys.path.pop(0)
+def unit() -> PretrainingUnit:
     return pretraining_units(with_overrides(PRESETS["smoke"](), SETTINGS))[0]
 
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from raytransfer.models.registry import create_encoder
-from raytransfer.ray_train.pretraining import is_imported, pretrain, series_problem
+from raytransfer.presets import PRESETS
+from raytransfer.ray_train.pretraining import pretrain
+from raytransfer.results.series import is_imported, series_problem
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import configurations, evaluation_units, pretraining_units
 from raytransfer.study import Study
@@ -20,7 +22,6 @@ def test_imported_series_are_used_and_never_trained_on(
 ) -> None:
     monkeypatch.syspath_prepend(str(project / "experiments"))
     import import_encoders
-    from presets import PRESETS
 
     state = {
         f"layers.0.{reference_key('swin', key)}": value

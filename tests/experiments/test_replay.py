@@ -37,9 +37,7 @@ def replay(load, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
     monkeypatch.setattr(ray, "init", refuse)
     script = load("replay.py")
-    return lambda *argv: script.main_on_records(
-        script.__doc__, script.PRESETS, script.experiment, script.add_options, list(argv)
-    )
+    return lambda *argv: script.main(list(argv))
 
 
 def table(folder: Path) -> dict[str, dict[str, str]]:
@@ -118,7 +116,7 @@ def test_an_empty_storage_says_what_fills_it(replay, tmp_path: Path, capsys) -> 
     storage = tmp_path / "nothing  here; yet"
     options = ["--preset", "smoke", "--storage-path", str(storage), "--set", "seeds=[3]"]
     assert replay(*options) == 2
-    said, command, fill = capsys.readouterr().err.partition("python experiments/grid.py ")
+    said, command, fill = capsys.readouterr().err.partition("raytransfer grid ")
     assert said == f"error: nothing is recorded under {storage}: "
     assert command
     assert shlex.split(fill) == options, "it can be pasted"

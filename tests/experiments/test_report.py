@@ -19,9 +19,7 @@ def report(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
     spec = importlib.util.spec_from_file_location("loaded_script", project / "experiments/report.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    return lambda *argv: script.main_on_records(
-        script.__doc__, script.PRESETS, script.experiment, script.add_options, list(argv)
-    )
+    return lambda *argv: script.main(list(argv))
 
 
 @pytest.mark.cluster
@@ -42,6 +40,6 @@ def test_a_studys_ledger(report, smoke, tmp_path: Path, capsys) -> None:
     assert report(*study, "--output", str(tmp_path / "part")) == 0
     page = (tmp_path / "part/report.html").read_text()
     assert "unet-micro mni152 simple fine_tuning: trainings are missing of epoch 2" in page
-    assert f"python experiments/grid.py {' '.join(study)}" in page
+    assert f"raytransfer grid {' '.join(study)}" in page
     assert ">missing<" in page
     assert "left out: unet-micro mni152 simple fine_tuning" in capsys.readouterr().err

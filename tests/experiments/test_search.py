@@ -2,27 +2,28 @@
 
 import importlib
 import sqlite3
-from argparse import Namespace
 from pathlib import Path
 
 import optuna
 import pytest
 
 from raytransfer.errors import InputError
+from raytransfer.pipeline.searching import Search, check_search, optuna_url, read_stop
 from raytransfer.results.storage import Storage
 from raytransfer.study import Study
 
 
-def test_a_study_in_an_object_store_needs_a_database_elsewhere(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(project / "experiments"))
-    search = importlib.import_module("search")
-    storage, options = Storage("s3://bucket/study"), Namespace(optuna_storage=None)
+def _asked(**options: str) -> Search:
+    return Search(
+        what="pretraining", objective="robustness", trials=1, stop=read_stop("first-peak"), **options
+    )
+
+
+def test_a_study_in_an_object_store_needs_a_database_elsewhere() -> None:
+    storage = Storage("s3://bucket/study")
     with pytest.raises(InputError, match=r"--optuna-storage is needed.*s3://bucket/study/search"):
-        search._optuna_storage(storage, options)
-    options.optuna_storage = "sqlite:///optuna.db"
-    assert search._optuna_storage(storage, options) == "sqlite:///optuna.db"
+        optuna_url(storage, _asked())
+    assert optuna_url(storage, _asked(database="sqlite:///optuna.db")) == "sqlite:///optuna.db"
 
 
 def _refuse(*_: object, **__: object) -> None:
@@ -54,24 +55,14 @@ def torn(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     ],
 )
 def test_a_damaged_database_of_optuna_is_one_line(
-    project: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    torn: bytes,
-    content: bytes | None,
-    why: str,
+    tmp_path: Path, torn: bytes, content: bytes | None, why: str
 ) -> None:
-    monkeypatch.syspath_prepend(str(project / "experiments"))
-    search = importlib.import_module("search")
-    options = Namespace(
-        optuna_storage=None, objective=None, what="pretraining", stop=search._stop("first-peak")
-    )
     (tmp_path / "search").mkdir()
     database = tmp_path / "search/optuna.db"
     content = torn if content is None else content
     database.write_bytes(content)
     with pytest.raises(InputError) as raised:
-        search.check(Study(), Storage(tmp_path), options)
+        check_search(Study(), Storage(tmp_path), _asked())
     assert str(raised.value) == (
         f"Optuna's database {database} cannot be used ({why}): if it is damaged, move it away, and the "
         "search begins anew"
@@ -151,16 +142,9 @@ def test_what_cannot_be_done_is_one_line(
 ) -> None:
     monkeypatch.syspath_prepend(str(project / "experiments"))
     module = importlib.import_module(script)
-    monkeypatch.setattr("raytransfer.cli.session.cluster", _refuse)
+    monkeypatch.setattr("raytransfer.pipeline.cluster.cluster", _refuse)
     options = option.split(" ") if " on " not in option else [option]
-    code = module.main(
-        module.__doc__,
-        module.PRESETS,
-        module.experiment,
-        ["--preset=smoke", f"--storage-path={tmp_path}", *options],
-        add_options=module.add_options,
-        check=module.check,
-    )
+    code = module.main(["--preset=smoke", f"--storage-path={tmp_path}", *options])
     assert code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")

@@ -53,8 +53,8 @@ def test_another_study_is_refused_with_the_difference(smoke, script, tmp_path: P
 
 def test_the_plan_counts_what_is_done(smoke, script, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     storage, _ = smoke
-    monkeypatch.setattr("raytransfer.cost.seconds_per_image", lambda *_, **__: 36.0)
-    monkeypatch.setattr("raytransfer.cost.pretraining_seconds_per_image", lambda *_, **__: 0.1)
+    monkeypatch.setattr("raytransfer.pipeline.cost.seconds_per_image", lambda *_, **__: 36.0)
+    monkeypatch.setattr("raytransfer.pipeline.cost.pretraining_seconds_per_image", lambda *_, **__: 0.1)
     assert script("grid", "--storage-path", str(storage), "--set", "seeds=[0,1]", "--dry-run") == 0
     out = capsys.readouterr().out
     assert "12 configurations x 2 seeds = 24 trials" in out

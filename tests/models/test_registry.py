@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from raytransfer.errors import InputError
-from raytransfer.models.registry import create_encoder, create_segmentation_model, encoder_of
+from raytransfer.models.names import encoder_of
+from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.runtime.seeding import seeded
 
 MODELS = ("unet-micro", "resnet-unet-micro", "swin-unet-micro")

@@ -3,7 +3,8 @@ import segmentation_models_pytorch as smp
 import torch
 
 from raytransfer.errors import InputError
-from raytransfer.models.registry import create_encoder, create_segmentation_model, encoder_of
+from raytransfer.models.names import encoder_of
+from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.runtime.seeding import seeded
 
 ENCODERS = ("timm/resnet18", "unet-micro", "swin-micro")  # strides from 2, 1 and 4

@@ -1,13 +1,13 @@
-"""A page as a browser reads it, and the script that makes it."""
+"""A page as a browser reads it, and the verb that makes it."""
 
-import importlib.util
-import sys
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from raytransfer.cli.verbs import report as verb
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -83,12 +83,5 @@ def open_page() -> type[Page]:
 
 
 @pytest.fixture(scope="session")
-def report(project: Path) -> ModuleType:
-    sys.path.insert(0, str(project / "experiments"))
-    try:
-        spec = importlib.util.spec_from_file_location("report_script", project / "experiments/report.py")
-        script = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(script)
-    finally:
-        sys.path.remove(str(project / "experiments"))
-    return script
+def report() -> ModuleType:
+    return verb

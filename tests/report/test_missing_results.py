@@ -8,13 +8,18 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from raytransfer.cli.records import Records
 from raytransfer.errors import InputError
 from raytransfer.metrics.segmentation import METRICS
+from raytransfer.pipeline.records import Records
+from raytransfer.pipeline.reporting import show_in_mlflow
 from raytransfer.results.curves import curves, incomplete
 from raytransfer.results.schemas import SCHEMAS
 from raytransfer.results.storage import Storage
 from raytransfer.study import Study
+
+
+def _options(output: Path) -> Namespace:
+    return Namespace(tracking_uri=None, output=output)
 
 
 def _records(tmp_path: Path) -> Records:
@@ -60,14 +65,14 @@ def _records(tmp_path: Path) -> Records:
         study=Study(), curves=curves(*tables), epoch_seconds={}, trials=tables[1],
         pretraining=SCHEMAS["pretraining"].empty_table(), expected=expected,
         missing=tuple(incomplete(*tables)), fill="python experiments/grid.py --set 'seeds=[0,1]'",
-        storage=Storage(tmp_path / "study"), options=Namespace(tracking_uri=None), output=tmp_path,
+        storage=Storage(tmp_path / "study"),
     )  # fmt: skip
 
 
 def test_missing_cells_are_shown_with_what_fills_them(report, open_page, tmp_path: Path, capsys) -> None:
     records = _records(tmp_path)
     assert [curve.protocol for curve in records.curves] == ["frozen"]
-    assert report.experiment(records) == 0
+    assert report.experiment(records, _options(tmp_path)) == 0
     page = open_page(tmp_path / "report.html")
     last = {line["protocol"].text.strip(): line for line in page.table("fully_pretrained")}
     assert last["fine_tuning"]["unet-micro"].number == pytest.approx(0.5205), "the last checkpoint is there"
@@ -99,7 +104,7 @@ def test_where_nothing_is_complete_the_page_says_what_fills_it(report, open_page
         for row in whole.trials.to_pylist()
     ]
     records = replace(whole, curves=[], trials=pa.Table.from_pylist(lost, schema=whole.trials.schema))
-    assert report.experiment(records) == 0
+    assert report.experiment(records, _options(tmp_path)) == 0
     page = open_page(tmp_path / "report.html")
     assert "Nothing can be said yet: no configuration is complete." in page.by_id("answer").text
     assert (
@@ -110,12 +115,12 @@ def test_where_nothing_is_complete_the_page_says_what_fills_it(report, open_page
     scratch = {line["protocol"].text.strip(): line for line in page.table("from_scratch")}
     assert scratch["fine_tuning"]["unet-micro"].number == pytest.approx(0.5005), "what is there is shown"
     nothing = replace(records, trials=whole.trials.slice(0, 0))
-    assert report.experiment(nothing) == 0
+    assert report.experiment(nothing, _options(tmp_path)) == 0
     assert "Nothing can be said yet" in open_page(tmp_path / "report.html").by_id("answer").text
 
 
 def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
-    report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     shown = []
 
@@ -134,21 +139,21 @@ def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
         def __exit__(self, *error: object) -> None:
             shown.append("closed")
 
-    monkeypatch.setattr(report, "Tracker", Tracker)
+    monkeypatch.setattr("raytransfer.tracking.tracker.Tracker", Tracker)
     records = _records(tmp_path)
     page = tmp_path / "report.html"
     page.write_text("<p>")
-    report.show_in_mlflow(records, page)
+    show_in_mlflow(records, page)
     assert shown == [], "the study has none"
     records.storage.root.mkdir()
     (records.storage.root / "mlflow.db").touch()
-    report.show_in_mlflow(records, page)
+    show_in_mlflow(records, page)
     opened, (kind, artifacts), closed = shown
     assert opened == (
         f"sqlite:///{records.storage.root}/mlflow.db",
         records.storage.root / "mlartifacts",
         True,
     )
-    assert (kind, artifacts[page], closed) == ("evaluation", "", "closed")
-    report.show_in_mlflow(replace(records, options=Namespace(tracking_uri="http://broken")), page)
+    assert (kind, artifacts[page], closed) == ("downstream", "", "closed")
+    show_in_mlflow(records, page, "http://broken")
     assert "not shown in MLflow: nobody answers" in capsys.readouterr().err

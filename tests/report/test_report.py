@@ -25,8 +25,7 @@ def read(path: Path) -> list[dict[str, str]]:
 def published(report, open_page, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple:
     folder = tmp_path_factory.mktemp("published") / "new"
     argv = ["--published", str(shared / "published"), "--output", str(folder)]
-    done = report.main_on_records(report.__doc__, report.PRESETS, report.experiment, report.add_options, argv)
-    assert done == 0
+    assert report.main(argv) == 0
     return folder, open_page(folder / "report.html")
 
 
@@ -356,6 +355,5 @@ def test_the_page_needs_nothing_else(published: tuple) -> None:
 
 def test_without_a_folder_it_says_so(report: Callable, shared: Path, capsys) -> None:
     argv = ["--published", str(shared / "published")]
-    call = (report.__doc__, report.PRESETS, report.experiment, report.add_options, argv)
-    assert report.main_on_records(*call) == 2
+    assert report.main(argv) == 2
     assert "--output DIR is needed" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import pytest
 from raytransfer.data.settings import TargetSettings
 from raytransfer.errors import InputError
 from raytransfer.evaluation.settings import DownstreamSettings
-from raytransfer.models.registry import num_levels
+from raytransfer.models.names import num_levels
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.results.scores import score_entries
 from raytransfer.results.units import (

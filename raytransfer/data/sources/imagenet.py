@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
 from raytransfer.data.formats.pictures import TOO_LARGE, too_large
 from raytransfer.data.settings import SourceSettings
@@ -146,6 +145,8 @@ def _list_splits(config: SourceSettings, classes: tuple[str, ...]) -> list[FileI
 
 def _list_images(folder: Path, classes: tuple[str, ...]) -> FileImages:
     numbers = {name: label for label, name in enumerate(classes)}
+    from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset  # with torch
+
     files = make_dataset(folder, numbers, extensions=IMG_EXTENSIONS, allow_empty=True)
     labels = np.asarray([label for _, label in files], dtype=np.int64)
     empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)

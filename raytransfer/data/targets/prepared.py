@@ -29,16 +29,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raytransfer.commands import command
 from raytransfer.data.arrays import SegmentationData, Split
-from raytransfer.data.targets.acdc import read_acdc
 from raytransfer.data.targets.cases import SPLITS, Layout, PrepareSettings
-from raytransfer.data.targets.covid_qu_ex import read_covid_qu_ex
-from raytransfer.data.targets.decathlon import read_decathlon
-from raytransfer.data.targets.folder import read_folder
 from raytransfer.data.targets.groups import check_pattern
-from raytransfer.data.targets.idrid import read_idrid
 from raytransfer.data.targets.writing import ARRAYS, DESCRIPTION, FORMAT, write_prepared
 from raytransfer.errors import InputError, unknown_name
+from raytransfer.registry import Registry
 
 PREVIEW = "preview.png"
 
@@ -50,21 +47,28 @@ Reader = Callable[[Path, PrepareSettings], Layout]
 
 @dataclass(frozen=True, kw_only=True)
 class Preparer:
-    """How a data set is read, and which options of `prepare` it takes besides `image_size`."""
+    """Which options of `prepare` a data set takes besides `image_size`."""
 
-    read: Reader
     options: tuple[str, ...]
 
 
-PREPARERS: dict[str, Preparer] = {
-    "acdc": Preparer(read=read_acdc, options=("reference",)),
-    "covid-qu-ex": Preparer(read=read_covid_qu_ex, options=("reference",)),
-    "idrid": Preparer(read=read_idrid, options=("reference",)),
-    "msd": Preparer(read=read_decathlon, options=("task", "modality", "test_share", "seed")),
-    "folder": Preparer(
-        read=read_folder, options=("test_share", "seed", "class_names", "value_range", "group_by")
-    ),
+PREPARERS = {
+    "acdc": Preparer(options=("reference",)),
+    "covid-qu-ex": Preparer(options=("reference",)),
+    "idrid": Preparer(options=("reference",)),
+    "msd": Preparer(options=("task", "modality", "test_share", "seed")),
+    "folder": Preparer(options=("test_share", "seed", "class_names", "value_range", "group_by")),
 }
+READERS: Registry[Reader] = Registry(
+    "target dataset",
+    **{
+        "acdc": "raytransfer.data.targets.acdc:read_acdc",
+        "covid-qu-ex": "raytransfer.data.targets.covid_qu_ex:read_covid_qu_ex",
+        "idrid": "raytransfer.data.targets.idrid:read_idrid",
+        "msd": "raytransfer.data.targets.decathlon:read_decathlon",
+        "folder": "raytransfer.data.targets.folder:read_folder",
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,7 @@ class PreparedReport:
     unchanged: bool
 
 
-def _settings(name: str, **options: Any) -> tuple[Preparer, PrepareSettings]:
+def _settings(name: str, **options: Any) -> PrepareSettings:
     family, slash, task = name.partition("/")
     if family not in PREPARERS or (slash and family != "msd"):
         raise unknown_name("target dataset", name, ["msd/<Task>" if n == "msd" else n for n in PREPARERS])
@@ -127,7 +131,7 @@ def _settings(name: str, **options: Any) -> tuple[Preparer, PrepareSettings]:
             raise InputError(f"value_range must be two numbers, the smaller one first, got {low:g} {high:g}")
     if settings.group_by is not None:
         check_pattern(settings.group_by)
-    return preparer, settings
+    return settings
 
 
 def prepared_path(name: str, data_root: str | os.PathLike[str]) -> Path:
@@ -179,7 +183,7 @@ def prepare(
         BadDataError: Files are wrong; all of them are in its `problems`, and nothing was written.
         InputError: An option is wrong, there is no such source, or the destination holds something else.
     """
-    preparer, settings = _settings(
+    settings = _settings(
         name, image_size=image_size, reference=reference, modality=modality, test_share=test_share,
         seed=seed, class_names=class_names, value_range=value_range, group_by=group_by,
     )  # fmt: skip
@@ -187,7 +191,7 @@ def prepare(
     if not source.is_dir():
         raise InputError(f"source: there is no folder {source}")
     _require_replaceable(destination)
-    layout = preparer.read(source, settings)
+    layout = READERS[name.partition("/")[0]](source, settings)
     destination.parent.mkdir(parents=True, exist_ok=True)
     _require_space(layout, destination.parent)
     work = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
@@ -279,7 +283,8 @@ def fingerprint(path: Path) -> str:
 def _description_file(path: Path) -> Path:
     file = Path(path) / DESCRIPTION
     if not file.is_file():
-        raise InputError(f"{file} is missing: {path} holds no prepared data set (experiments/prepare.py)")
+        how = command("prepare", "--help")
+        raise InputError(f"{file} is missing: {path} holds no prepared data set ({how})")
     return file
 
 

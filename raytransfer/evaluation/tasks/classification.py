@@ -40,7 +40,7 @@ class Classification:
 
     def model_name(self, model: str) -> str:
         """Return the encoder that a name means."""
-        from raytransfer.models.registry import encoder_named_by
+        from raytransfer.models.names import encoder_named_by
 
         return encoder_named_by(model)
 

@@ -36,9 +36,9 @@ class Segmentation:
 
     def model_name(self, model: str) -> str:
         """Return the name of a segmentation model as it is; an encoder alone segments nothing."""
-        from raytransfer.models.registry import SEGMENTATION_MODELS, encoder_named_by, encoder_of
+        from raytransfer.models.names import MODEL_ENCODERS, encoder_named_by, encoder_of
 
-        if model not in SEGMENTATION_MODELS and encoder_named_by(model) == model:
+        if model not in MODEL_ENCODERS and encoder_named_by(model) == model:
             raise InputError(f"model {model!r} is an encoder without a decoder, which cannot segment")
         encoder_of(model)
         return model

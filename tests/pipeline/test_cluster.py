@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import ray
 
-from raytransfer.cli import cluster
-from raytransfer.cli.cluster import check_address
 from raytransfer.errors import InputError
+from raytransfer.pipeline import cluster
+from raytransfer.pipeline.cluster import check_address
 
 
 @pytest.fixture

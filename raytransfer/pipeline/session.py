@@ -1,17 +1,14 @@
-"""What an experiment works with, opened after everything the user gave was checked."""
+"""What all work on a study is done with, opened after everything the user gave was checked."""
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from raytransfer.cli.checks import check_recipe
-from raytransfer.cli.cluster import check_address, cluster
-from raytransfer.cli.study import keep_study, storage_root, with_loadable_data
 from raytransfer.errors import InputError, WorkFailedError
-from raytransfer.ray_train.pretraining import is_imported, series_problem
+from raytransfer.pipeline.checks import check_recipe
+from raytransfer.pipeline.study import OWN, keep_study, with_loadable_data
+from raytransfer.results.series import is_imported, series_problem
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import (
     EvaluationUnit,
@@ -28,21 +25,17 @@ Unit = PretrainingUnit | ScoringUnit | EvaluationUnit
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What an experiment works with.
+    """What work on a study is done with.
 
     Attributes:
         study: The resolved settings.
         storage: Where results are.
         tracker: Where runs are shown.
-        options: What the command line says, the experiment's own options among it.
-        output: Folder for tables that the user asked for, there already; None without `--output`.
     """
 
     study: Study
     storage: Storage
     tracker: Tracker
-    options: argparse.Namespace
-    output: Path | None = None
 
     def finish_all(self, units: Iterable[Unit]) -> int:
         """Say how many of the units are done, by what they are, then as `finish`."""
@@ -102,20 +95,41 @@ class Session:
         return 1 if failed else 0
 
 
-Check = Callable[[Study, Storage, argparse.Namespace], None]
-"""What an experiment looks at in its own options; raises InputError."""
+Check = Callable[[Study, Storage], None]
+"""What else is looked at before work begins; raises InputError."""
 
 
 @contextmanager
 def open_session(
-    arguments: argparse.Namespace, study: Study, check: Check | None = None
+    study: Study,
+    storage: Storage,
+    *,
+    preset: str = OWN,
+    tracking_uri: str | None = None,
+    address: str | None = None,
+    resume: bool = True,
+    verbose: bool = False,
+    check: Check | None = None,
 ) -> Iterator[Session]:
-    """Check everything the user gave, the cheap checks first, then connect."""
+    """Check everything the user gave, the cheap checks first, then connect to MLflow and Ray.
+
+    Args:
+        study: As `resolved` gives it.
+        storage: Where results go.
+        preset: What the study began as; `study.json` keeps it.
+        tracking_uri: MLflow server or store; the study's own database in the storage path where None.
+        address: Ray cluster, host:port or "auto"; Ray is started on this machine where None.
+        resume: Whether the storage path may hold results already.
+        verbose: Whether Ray's log and what workers print is shown.
+        check: Looks at more than all sessions need.
+
+    Raises:
+        InputError: Something that was given is wrong.
+    """
     whole, study = study, with_loadable_data(study)
-    storage = Storage(storage_root(arguments), retry_failed=arguments.retry_failed)
-    uri = store_uri(arguments.tracking_uri, storage.root)
+    uri = store_uri(tracking_uri, storage.root)
     storage.check()
-    if not arguments.resume and storage.root.exists() and any(storage.root.iterdir()):
+    if not resume and storage.root.exists() and any(storage.root.iterdir()):
         raise InputError(f"--no-resume needs an empty --storage-path, {storage.root} is not")
     storage.ledger.check()
     storage.failures.check()
@@ -123,12 +137,13 @@ def open_session(
         if series_problem(unit, storage) is not None and not is_imported(unit, storage):
             check_recipe(unit)
     if check is not None:
-        check(study, storage, arguments)
-    if arguments.address is not None:
-        check_address(arguments.address)
-    tracker = Tracker(uri, artifact_root=storage.root / "mlartifacts", own=arguments.tracking_uri is None)
+        check(study, storage)
+    from raytransfer.pipeline.cluster import check_address, cluster  # with Ray, whose import takes seconds
+
+    if address is not None:
+        check_address(address)
+    tracker = Tracker(uri, artifact_root=storage.root / "mlartifacts", own=tracking_uri is None)
     spare_libraries_collection()
-    with tracker, cluster(arguments.address, study, storage, verbose=arguments.verbose):
-        keep_study(arguments, whole, storage.root)
-        output = getattr(arguments, "output", None)
-        yield Session(study=study, storage=storage, tracker=tracker, options=arguments, output=output)
+    with tracker, cluster(address, study, storage, verbose=verbose):
+        keep_study(storage.root, preset, whole)
+        yield Session(study=study, storage=storage, tracker=tracker)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli.checks import check_recipe, check_signal, training_images
 from raytransfer.data.settings import SourceSettings
 from raytransfer.data.sources.photographs import load_photographs
 from raytransfer.errors import InputError
+from raytransfer.pipeline.checks import check_recipe, check_signal, training_images
 from raytransfer.results.units import pretraining_units
 from raytransfer.settings import with_overrides
 from raytransfer.statistics.signals import read_signal

@@ -1,18 +1,16 @@
-"""What an experiment that only reads works with: a study's results, or the thesis's published tables."""
+"""What work that only reads is done with: a study's results, or the thesis's published tables."""
 
-import argparse
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 import pyarrow as pa
 
-from raytransfer.cli.options import PUBLISHED_FILES
-from raytransfer.cli.study import storage_root, with_known_data
+from raytransfer.commands import command
 from raytransfer.errors import InputError
+from raytransfer.pipeline.study import with_known_data
 from raytransfer.results.curves import curves, incomplete, recorded
 from raytransfer.results.durations import EpochSeconds, epoch_seconds, pretraining_epochs
 from raytransfer.results.schemas import SCHEMAS
@@ -26,12 +24,13 @@ from raytransfer.results.units import (
 )
 from raytransfer.statistics.curves import Curve
 from raytransfer.study import Study
-from raytransfer.thesis.published import read_published
+
+PUBLISHED_FILES = ("robustness_scores.csv", "downstream_scores.csv")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Records:
-    """What an experiment that only reads works with.
+    """What work that only reads is done with.
 
     Attributes:
         study: The resolved settings; of the published tables, `robustness` counts.
@@ -43,8 +42,6 @@ class Records:
         missing: What is left out and why, a line each.
         fill: The command that computes what is missing.
         storage: Where the study is; None for the published tables.
-        options: The experiment's own options.
-        output: Folder for tables and figures that the user asked for, there already; None without `--output`.
     """
 
     study: Study
@@ -56,8 +53,6 @@ class Records:
     missing: tuple[str, ...]
     fill: str
     storage: Storage | None
-    options: argparse.Namespace
-    output: Path | None
 
 
 def published_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
@@ -67,12 +62,14 @@ def published_tables(folder: Path) -> tuple[pa.Table, pa.Table]:
     for name in PUBLISHED_FILES:
         if not (folder / name).is_file():
             raise InputError(f"--published: there is no file {folder / name}")
+    from raytransfer.thesis.published import read_published  # slow to import
+
     return read_published(*(folder / name for name in PUBLISHED_FILES))
 
 
-def of_published(arguments: argparse.Namespace, study: Study) -> Records:
+def of_published(folder: Path, study: Study) -> Records:
     """Read the thesis's published tables."""
-    scores, trials = published_tables(arguments.published)
+    scores, trials = published_tables(folder)
     names = (trials[name].unique().to_pylist() for name in ("model", "dataset", "scheme", "protocol"))
     epochs = tuple(sorted(trials["epoch"].unique().to_pylist()))
     return Records(
@@ -83,25 +80,24 @@ def of_published(arguments: argparse.Namespace, study: Study) -> Records:
         pretraining=SCHEMAS["pretraining"].empty_table(),
         expected=dict.fromkeys(product(*names), epochs),
         missing=tuple(incomplete(scores, trials)),
-        fill="python experiments/grid.py --preset thesis",
+        fill=command("grid", "--preset", "thesis"),
         storage=None,
-        options=arguments,
-        output=arguments.output,
     )
 
 
-def of_study(arguments: argparse.Namespace, study: Study) -> Records:
+def of_study(study: Study, storage: Storage, fill: str) -> Records:
     """Read the results of a study from the ledger, naming on stderr what it lacks.
+
+    Args:
+        study: The resolved settings.
+        storage: Where the results are.
+        fill: The command that computes what is missing.
 
     Raises:
         InputError: Nothing is recorded; the message says which command makes it.
     """
     expected = expected_series(study)
     study, missing = with_known_data(study)
-    storage = Storage(storage_root(arguments))
-    options = ["--preset", arguments.preset] if arguments.preset else []
-    options += ["--storage-path", str(storage.root), *chain(*(("--set", each) for each in arguments.set))]
-    fill = shlex.join(["python", "experiments/grid.py", *options])
     if not storage.ledger.root.is_dir():
         raise InputError(f"nothing is recorded under {storage.root}: {fill}")
     storage.ledger.check()
@@ -125,6 +121,4 @@ def of_study(arguments: argparse.Namespace, study: Study) -> Records:
         missing=(*missing, *left_out),
         fill=fill,
         storage=storage,
-        options=arguments,
-        output=arguments.output,
     )

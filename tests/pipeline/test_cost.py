@@ -1,10 +1,10 @@
 import pytest
 
-from raytransfer.cost import pretraining_seconds_per_image, seconds_per_image
 from raytransfer.errors import InputError
 from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.evaluation.tasks.registry import TASKS
+from raytransfer.pipeline.cost import pretraining_seconds_per_image, seconds_per_image
 from raytransfer.pretraining.settings import PretrainingSettings
 
 

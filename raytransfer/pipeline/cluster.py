@@ -10,9 +10,9 @@ from typing import Any
 
 import ray
 
-from raytransfer.cli.resources import check_resources
-from raytransfer.cli.shared_storage import check_shared_storage
 from raytransfer.errors import InputError
+from raytransfer.pipeline.resources import check_resources
+from raytransfer.pipeline.shared_storage import check_shared_storage
 from raytransfer.ray_compat import patch_ray
 from raytransfer.ray_tune.failed_trials import unless_passing
 from raytransfer.results.storage import Storage

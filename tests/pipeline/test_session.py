@@ -1,12 +1,11 @@
-from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
 
-from raytransfer.cli.session import Session
 from raytransfer.errors import WorkFailedError
+from raytransfer.pipeline.session import Session
 from raytransfer.results.storage import Storage
 from raytransfer.study import Study
 
@@ -14,7 +13,7 @@ REASON = "ValueError: {'a': 1} and {} are no numbers"
 
 
 def _finish(storage: Storage, kind: str) -> int:
-    session = Session(study=Study(), storage=storage, tracker=Mock(), options=Namespace())
+    session = Session(study=Study(), storage=storage, tracker=Mock())
     return session.finish([SimpleNamespace(kind=kind, key="key")])
 
 

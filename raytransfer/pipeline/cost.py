@@ -11,7 +11,8 @@ from raytransfer.data.sources.images import ArrayImages, ClassificationData
 from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.evaluation.settings import DownstreamSettings
 from raytransfer.evaluation.tasks.registry import TASKS
-from raytransfer.models.registry import create_encoder, encoder_named_by
+from raytransfer.models.names import encoder_named_by
+from raytransfer.models.registry import create_encoder
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.runtime.seeding import seeded

@@ -1,4 +1,9 @@
-"""The studies that the experiments run by name."""
+"""The studies that commands know by name.
+
+Examples:
+    >>> PRESETS["smoke"]().models
+    ('unet-micro', 'resnet-unet-micro')
+"""
 
 from collections.abc import Callable
 
@@ -42,3 +47,4 @@ def thesis() -> Study:
 
 
 PRESETS: dict[str, Callable[[], Study]] = {"demo": demo, "smoke": smoke, "thesis": thesis}
+"""Name -> what builds the study."""

@@ -3,13 +3,10 @@
 import os
 from pathlib import Path
 
-from torchvision.datasets.folder import IMG_EXTENSIONS
-
 from raytransfer.data.registry import source_problem
 from raytransfer.data.settings import SourceSettings
-from raytransfer.data.sources.photographs import PHOTOGRAPHS
 from raytransfer.errors import InputError
-from raytransfer.models.registry import encoder_named_by, num_levels
+from raytransfer.models.names import encoder_named_by, num_levels
 from raytransfer.pretraining.schemes import check_batches, check_packages
 from raytransfer.results.live import METRIC
 from raytransfer.results.units import PretrainingUnit
@@ -48,9 +45,13 @@ def training_images(source: SourceSettings, *, enough: int) -> int | None:
     Of a tree of images only so many names are read, none of a source that is neither a tree nor embedded.
     """
     if source.name == "photographs":
+        from raytransfer.data.sources.photographs import PHOTOGRAPHS  # with what decodes them
+
         return source.train_per_class * sum(map(len, PHOTOGRAPHS.values()))
     if source.name != "imagenet":
         return None
+    from torchvision.datasets.folder import IMG_EXTENSIONS  # with torch
+
     count = 0
     for class_folder in os.scandir(Path(source.root).expanduser() / "train"):
         for _, _, files in os.walk(class_folder, followlinks=True):

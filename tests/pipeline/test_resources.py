@@ -2,9 +2,9 @@
 
 import pytest
 
-from raytransfer.cli import resources as room
-from raytransfer.cli.resources import fits, needs
 from raytransfer.errors import InputError
+from raytransfer.pipeline import resources as room
+from raytransfer.pipeline.resources import fits, needs
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.settings import with_overrides
 from raytransfer.study import ResourcesSettings, Study

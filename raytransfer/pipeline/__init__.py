@@ -1,0 +1,1 @@
+"""The whole chain, callable from Python: pretrain, score, evaluate, stop, search, replay, report."""
