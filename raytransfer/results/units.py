@@ -9,8 +9,8 @@ absolute paths and fingerprints, and its key follows from it alone. No worker re
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from raytransfer.data.registry import target_identity, target_task
 from raytransfer.errors import InputError
@@ -178,7 +178,7 @@ class ScoringUnit:
             "target": target_identity(self.dataset, self.study.target),
             "indicator": {
                 "name": self.strategy.name,
-                **to_dict(self.strategy),
+                **asdict(cast(Any, self.strategy)),
                 "seed": self.study.robustness.seed,
                 "precision": self.precision,
             },
