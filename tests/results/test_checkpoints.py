@@ -15,9 +15,9 @@ from raytransfer.models.checkpoints import (
 )
 from raytransfer.models.registry import create_encoder
 from raytransfer.pretraining.settings import PretrainingSettings
-from raytransfer.ray_train.pretraining import is_trainable, series_problem
 from raytransfer.results.curves import recorded
 from raytransfer.results.live import known_encoders
+from raytransfer.results.series import is_trainable, series_problem
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import configurations, evaluation_units, pretraining_units, scoring_units
 from raytransfer.statistics.untrained import is_trained_under, share_untrained
