@@ -17,10 +17,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from raytransfer.errors import InputError, unknown_name
+from raytransfer.pretraining.methods.registry import METHODS
 from raytransfer.registry import Registry
 from raytransfer.settings import PREFIX, from_dict, is_settings, non_defaults
 
-STRATEGIES: tuple[Registry[Any], ...] = ()
+STRATEGIES: tuple[Registry[Any], ...] = (METHODS,)
 """Every registry whose strategies may have options; no two of their strategies with options have one name."""
 
 

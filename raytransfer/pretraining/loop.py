@@ -13,7 +13,7 @@ from raytransfer.errors import InputError
 from raytransfer.models.encoder import Encoder
 from raytransfer.models.registry import create_encoder
 from raytransfer.pretraining.batches import BATCH_STREAM, SharedReader, read_batches, to_input
-from raytransfer.pretraining.methods.base import RATE, Batch, Setup, method_options
+from raytransfer.pretraining.methods.base import RATE, Batch, Setup
 from raytransfer.pretraining.processes import summed_over_processes
 from raytransfer.pretraining.schemes import check_batches, scheme_named
 from raytransfer.pretraining.settings import PretrainingSettings
@@ -44,6 +44,7 @@ class Pretraining:
         num_processes: How many there are; `config.num_workers` by default.
         device: Where to train.
         loader_workers: Processes that read and augment images; 0 does it in this one.
+        options: The method's own, its defaults where None.
         parallel: Wraps the method's module for data parallelism, for example in DistributedDataParallel.
 
     Raises:
@@ -62,6 +63,7 @@ class Pretraining:
         num_processes: int | None = None,
         device: str | torch.device = "cpu",
         loader_workers: int = 0,
+        options: Any = None,
         parallel: Callable[[nn.Module], nn.Module] = lambda model: model,
     ) -> None:
         self.config, self.data, self.rank, self.device = config, data, rank, device
@@ -82,12 +84,16 @@ class Pretraining:
                 f"pretraining.batch_size={config.batch_size} is more than the {len(data.train)} "
                 "training images"
             )
-        options: dict[str, Any] = (
+        depth: dict[str, Any] = (
             {"stochastic_depth": config.stochastic_depth} if config.stochastic_depth > 0 else {}
         )
+        own = options
+        if own is None and recipe.strategy.Options is not None:
+            own = recipe.strategy.Options()
         self._method = recipe.strategy(
             Setup(
-                options=method_options(recipe.strategy, config),
+                recipe=config,
+                options=own,
                 augmentation=recipe.augmentation,
                 strength=config.augmentation,
                 image_size=data.image_size,
@@ -97,7 +103,7 @@ class Pretraining:
             )
         )
         with seeded(config.seed):
-            self.module = self._method.build(create_encoder(encoder, **options)).to(device)
+            self.module = self._method.build(create_encoder(encoder, **depth)).to(device)
         self._model = parallel(self.module)
         self._optimizer = torch.optim.AdamW(
             self.module.parameters(),

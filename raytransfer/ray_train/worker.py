@@ -82,6 +82,7 @@ def _train(job: PretrainingJob) -> None:
         num_processes=context.get_world_size(),
         device=device,
         loader_workers=resources.loader_workers,
+        options=unit.method_options,
         parallel=partial(ray.train.torch.prepare_model, move_to_device=device),
     )
 

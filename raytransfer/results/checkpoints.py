@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from raytransfer.models.checkpoints import CheckpointSeries, load_encoder
-from raytransfer.models.encoder import Encoder
 from raytransfer.statistics.untrained import scheme_of
 from raytransfer.storage.files import StoragePath
 
 if TYPE_CHECKING:
+    from raytransfer.models.encoder import Encoder
     from raytransfer.results.units import PretrainingUnit
 
 

@@ -61,6 +61,11 @@ class PretrainingUnit:
         return replace(reference_recipe(self.encoder, self.scheme), **kept)
 
     @property
+    def method_options(self) -> Any:
+        """The options of its method, None where that takes none."""
+        return self.study.options_of(scheme_named(self.scheme).method)
+
+    @property
     def primary_metric(self) -> str:
         """The metric that says how good its encoders are on the source data, higher is better."""
         return scheme_named(self.scheme).strategy.primary_metric
@@ -74,11 +79,13 @@ class PretrainingUnit:
             del source["fingerprint"]
         if not self.recipe.min_workers:  # the number of workers is fixed
             del recipe["min_workers"]
+        own = self.study.changed_options(scheme_named(self.scheme).method)
         return {
             "encoder": self.encoder,
             "scheme": self.scheme,
             "source": source,
             "pretraining": recipe,
+            **({"options": own} if own else {}),
         }
 
     @property

@@ -24,7 +24,6 @@ from raytransfer.storage.files import StoragePath
 from raytransfer.terminal import SOON, progress_bar
 from raytransfer.tracking.liveness import BEAT_SECONDS
 from raytransfer.tracking.runs import FINAL_PERFORMANCE, RunRecord, Status, Update
-from raytransfer.tracking.store import RunStore
 from raytransfer.tracking.writer import Writer
 
 FLUSH_SECONDS = 60.0
@@ -90,6 +89,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, *, artifact_root: StoragePath, own: bool = False) -> None:
+        from raytransfer.tracking.store import RunStore  # with MLflow, whose import takes seconds
 
         self.uri = uri
         self._store = RunStore(uri, artifact_root=artifact_root, own=own)

@@ -100,7 +100,7 @@ def test_help_teaches_at_once(traced, project: Path, verb: str, how: str) -> Non
         ("search", ["--trials", "0"], "--trials: must be a whole number from 1 to 100000, got '0'"),
         ("search", ["--stop", "asha(reduction_factor=1)"], "reduction_factor must be above 1"),
         ("search", ["--stop", "plateau"], "--stop plateau was made for l2"),
-        ("search", ["--objective", "dice"], "--objective dice is not of --what pretraining"),
+        ("search", ["--objective", "performance"], "--objective performance is not of --what pretr"),
         ("search", ["--optuna-storage", "sqlite:////none/o.db"], "there is no folder /none"),
         ("replay", ["--workers", "0"], "--workers: must be a whole number"),
         ("replay", [], "runs/demo: raytransfer grid --storage-path "),

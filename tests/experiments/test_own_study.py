@@ -14,7 +14,7 @@ def test_the_thesis_study_has_342_configurations_and_1710_trials(monkeypatch, ca
     assert {(u.encoder, u.scheme) for u in pretraining_units(study)} == {
         (encoder, scheme) for encoder in ("unet", "resnet50", "swin") for scheme in ("simple", "advanced")
     }
-    monkeypatch.setattr(cost, "seconds_per_image", lambda model, config, *, image_size, frozen: 0.01)
+    monkeypatch.setattr(cost, "seconds_per_image", lambda model, config, *, image_size, task, protocol: 0.01)
     monkeypatch.setattr(cost, "pretraining_seconds_per_image", lambda *_, **__: 0.01)
     assert main(["grid", "--preset", "thesis", "--dry-run"]) == 0
     output = capsys.readouterr()

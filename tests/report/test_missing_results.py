@@ -154,6 +154,6 @@ def test_it_is_shown_in_mlflow_where_the_study_has_a_database(
         records.storage.root / "mlartifacts",
         True,
     )
-    assert (kind, artifacts[page], closed) == ("downstream", "", "closed")
+    assert (kind, artifacts[page], closed) == ("evaluation", "", "closed")
     show_in_mlflow(records, page, "http://broken")
     assert "not shown in MLflow: nobody answers" in capsys.readouterr().err

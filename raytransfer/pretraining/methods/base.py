@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from raytransfer.pretraining.settings import PretrainingSettings
@@ -33,7 +33,8 @@ class Setup:
     """What a method is built with.
 
     Attributes:
-        options: The method's own `Options`.
+        recipe: The recipe of all methods.
+        options: The method's own `Options`, None where it takes none.
         augmentation: Name of the scheme's augmentation, see `image_augmentation`.
         strength: Factor on its ranges and probabilities, in [0, 1].
         image_size: Side of the squares that the encoder sees, pixels.
@@ -42,6 +43,7 @@ class Setup:
         device: Where it trains.
     """
 
+    recipe: PretrainingSettings
     options: Any
     augmentation: str
     strength: float
@@ -98,7 +100,7 @@ class Method(Protocol):
     restored. It draws random numbers from the global generators only, which the loop has seeded.
 
     Attributes:
-        Options: A frozen dataclass of what can be set of this method alone.
+        Options: The settings of this method alone, None where it takes none; see `raytransfer.options`.
         primary_metric: The metric of `evaluate` that says how good an encoder is on the source data, higher
             is better, as the ledger has it: `val/<metric>`.
         whole_batch: Whether the loss compares images with each other, so that a process's share of a batch
@@ -108,7 +110,7 @@ class Method(Protocol):
         views: Makes the views of an image (H, W, 3): uint8 tensors (3, S, S). Runs in processes that read.
     """
 
-    Options: ClassVar[type]
+    Options: ClassVar[type[Any] | None] = None
     primary_metric: ClassVar[str]
     whole_batch: ClassVar[bool] = False
     least_images: ClassVar[int] = 1
@@ -156,9 +158,3 @@ class Method(Protocol):
             Metric -> value, the same in all processes; reported as `val/<metric>`.
         """
         ...
-
-
-def method_options(method: type[Method], recipe: PretrainingSettings) -> Any:
-    """Return a method's options: what the recipe says of them, else their defaults."""
-    known = {each.name for each in fields(method.Options)}
-    return method.Options(**{name: value for name, value in vars(recipe).items() if name in known})

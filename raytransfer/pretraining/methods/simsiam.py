@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from raytransfer.pretraining.methods.base import Batch, Method, Setup, SourceReader, StepResult
+from raytransfer.settings import MOST_IMAGES, setting, settings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from raytransfer.models.encoder import Encoder
+
+
+MOST_CHANNELS = 65_536
+
+
+@settings("simsiam")
+class SimSiamOptions:
+    """What can be set of SimSiam."""
+
+    projection_size: int = setting(2048, "width of the projection head, channels", ge=1, le=MOST_CHANNELS)
+    prediction_size: int = setting(
+        512, "width of the hidden layer of the prediction head, channels", ge=1, le=MOST_CHANNELS
+    )
+    neighbours: int = setting(
+        20, "training images that vote for the class of a validation image", ge=1, le=MOST_IMAGES
+    )
+    knn_images: int = setting(
+        10_000, "most training images that may vote, evenly spaced over them", ge=1, le=MOST_IMAGES
+    )
 
 
 class SimSiam(Method):
@@ -22,27 +41,12 @@ class SimSiam(Method):
     What differs from the paper: the optimiser and the predictor's learning rate are those of the recipe, and
     batch norm's statistics are each process's own.
 
-    Metrics of the validation: "knn_top1", see `Options`, and "projection_std", the standard deviation of the
-    l2-normalised projections over the images, averaged over their d channels: about 1 / sqrt(d) for
+    Metrics of the validation: "knn_top1", see `SimSiamOptions`, and "projection_std", the standard deviation of
+    the l2-normalised projections over the images, averaged over their d channels: about 1 / sqrt(d) for
     projections that differ, 0 where all images have the same (sec. 4.1).
     """
 
-    @dataclass(frozen=True, kw_only=True)
-    class Options:
-        """What can be set of SimSiam.
-
-        Attributes:
-            projection_size: Width of the projection head, channels.
-            prediction_size: Width of the hidden layer of the prediction head, channels.
-            neighbours: Training images that vote for the class of a validation image.
-            knn_images: Most training images that may vote, evenly spaced over them.
-        """
-
-        projection_size: int = 2048
-        prediction_size: int = 512
-        neighbours: int = 20
-        knn_images: int = 10_000
-
+    Options = SimSiamOptions
     primary_metric: ClassVar[str] = "val/knn_top1"
     least_images: ClassVar[int] = 2  # batch norm of the heads
     packages: ClassVar[tuple[str, ...]] = ("lightly", "sklearn")
@@ -50,7 +54,7 @@ class SimSiam(Method):
     def __init__(self, setup: Setup) -> None:
         from raytransfer.data.sources.augmentation import Views, image_augmentation
 
-        self.options: SimSiam.Options = setup.options
+        self.options: SimSiamOptions = setup.options
         transform = image_augmentation(
             setup.augmentation, image_size=setup.image_size, strength=setup.strength
         )

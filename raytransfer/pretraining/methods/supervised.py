@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from raytransfer.pretraining.methods.base import Batch, Method, Setup, SourceReader, StepResult
@@ -20,16 +19,6 @@ class Supervised(Method):
     the training), "top1" and "top5" of the validation, top5 among fewer than five classes being 1.
     """
 
-    @dataclass(frozen=True, kw_only=True)
-    class Options:
-        """What can be set of supervised pretraining.
-
-        Attributes:
-            label_smoothing: Label smoothing of the cross-entropy, in [0, 1).
-        """
-
-        label_smoothing: float = 0.1
-
     primary_metric: ClassVar[str] = "val/top1"
 
     def __init__(self, setup: Setup) -> None:
@@ -46,7 +35,7 @@ class Supervised(Method):
             device=setup.device,
             strength=setup.strength,
         )
-        self._loss = CrossEntropyLoss(label_smoothing=setup.options.label_smoothing)
+        self._loss = CrossEntropyLoss(label_smoothing=setup.recipe.label_smoothing)
         self._num_classes = setup.num_classes
 
     def augment_batch(self, batch: Batch) -> Batch:

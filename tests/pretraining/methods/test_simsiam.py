@@ -14,20 +14,21 @@ from raytransfer.models.registry import create_encoder
 from raytransfer.pretraining.batches import SharedReader
 from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.methods.base import Batch, Setup
-from raytransfer.pretraining.methods.simsiam import SimSiam, simsiam_loss
+from raytransfer.pretraining.methods.simsiam import SimSiam, SimSiamOptions, simsiam_loss
 from raytransfer.pretraining.nearest_neighbours import knn_classifier
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.runtime.seeding import seeded
 
-OPTIONS = SimSiam.Options(projection_size=64, prediction_size=16, neighbours=5)
+OPTIONS = SimSiamOptions(projection_size=64, prediction_size=16, neighbours=5)
 RECIPE = PretrainingSettings(
     epochs=6, series=(0, 6), warmup_epochs=0, batch_size=40, num_workers=1, learning_rate=2e-3
 )
 
 
-def _method(options: SimSiam.Options = OPTIONS) -> SimSiam:
+def _method(options: SimSiamOptions = OPTIONS) -> SimSiam:
     return SimSiam(
         Setup(
+            recipe=RECIPE,
             options=options,
             augmentation="contrastive",
             strength=1.0,
@@ -160,4 +161,4 @@ def test_it_learns_without_collapsing(source: ClassificationData) -> None:
         spreads.append(training.evaluate()["val/projection_std"])
     assert all(-1 <= loss <= 1 for loss in losses)
     assert losses[-1] < losses[0] - 0.1
-    assert spreads[-1] > 0.25 / math.sqrt(SimSiam.Options().projection_size)
+    assert spreads[-1] > 0.25 / math.sqrt(SimSiamOptions().projection_size)

@@ -3,7 +3,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from raytransfer.models.registry import create_encoder
-from raytransfer.pretraining.methods.base import Batch, Setup, method_options
+from raytransfer.pretraining.methods.base import Batch, Setup
 from raytransfer.pretraining.methods.supervised import Supervised
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.runtime.seeding import seeded
@@ -12,7 +12,8 @@ from raytransfer.runtime.seeding import seeded
 def _method(augmentation: str = "simple", smoothing: float = 0.1) -> Supervised:
     return Supervised(
         Setup(
-            options=Supervised.Options(label_smoothing=smoothing),
+            recipe=PretrainingSettings(label_smoothing=smoothing),
+            options=None,
             augmentation=augmentation,
             strength=1.0,
             image_size=32,
@@ -21,11 +22,6 @@ def _method(augmentation: str = "simple", smoothing: float = 0.1) -> Supervised:
             device="cpu",
         )
     )
-
-
-def test_the_recipe_gives_the_options() -> None:
-    recipe = PretrainingSettings(label_smoothing=0.25)
-    assert method_options(Supervised, recipe) == Supervised.Options(label_smoothing=0.25)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
