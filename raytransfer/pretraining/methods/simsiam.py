@@ -41,8 +41,8 @@ class SimSiam(Method):
     What differs from the paper: the optimiser and the predictor's learning rate are those of the recipe, and
     batch norm's statistics are each process's own.
 
-    Metrics of the validation: "knn_top1", see `SimSiamOptions`, and "projection_std", the standard deviation of
-    the l2-normalised projections over the images, averaged over their d channels: about 1 / sqrt(d) for
+    Metrics of the validation: "knn_top1", see `SimSiamOptions`, and "projection_std", the standard deviation
+    of the l2-normalised projections over the images, averaged over their d channels: about 1 / sqrt(d) for
     projections that differ, 0 where all images have the same (sec. 4.1).
     """
 
