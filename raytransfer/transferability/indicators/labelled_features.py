@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Sampled = tuple[NDArray[Any], list[NDArray[Any]]]
 
 MOST_IMAGES = 1024
-"""Of a segmentation target: the cost grows with the square of the number of pixels."""
+"""Of a segmentation target: the cost of neighbours grows with the square of the number of pixels."""
 
 
 class LabelledFeatures:
