@@ -1,14 +1,9 @@
 """Leave-one-out accuracy of a k-nearest-neighbour classifier on an encoder's features of the target.
 
 score = share of features whose k nearest ones, by cosine, of other images vote for their class. Higher is
-better, in [0, 1]. What a feature and its class are follows from the target's labels, per level:
-
-- A class per image (classification): the feature map averaged over space, one feature per image.
-- A map of classes per image (segmentation): features at pixels, `points` of each class that an image has,
-  drawn by (seed, image), so that classes count alike whatever their area. A pixel's feature is that of the
-  cell of the feature map it lies in: a level whose cells are larger than structures cannot tell them apart.
-  Neighbours are of other images only: within an image, pixels of one class are near each other whatever the
-  encoder is. Of more than 1024 images a seeded 1024 count.
+better, in [0, 1]. What a feature and its class are stands in `labelled_features.py`: a feature per image, or
+features at pixels of each class. Neighbours are of other images only: within an image, pixels of one class
+are near each other whatever the encoder is.
 
 What unusual input gives:
 
@@ -30,22 +25,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from raytransfer.errors import InputError
 from raytransfer.transferability.indicators.base import (
-    Batch,
     EncoderInfo,
     Need,
     Score,
     ScoreSpec,
     TargetInfo,
 )
+from raytransfer.transferability.indicators.labelled_features import LabelledFeatures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
-
-    Sampled = tuple[NDArray[Any], list[NDArray[Any]]]
-
-MOST_IMAGES = 1024
-"""Of a segmentation target: the cost grows with the square of the number of pixels."""
 
 _BLOCK = 1024  # features that are compared with all others at a time
 
@@ -79,7 +68,7 @@ class NearestNeighbours:
         return Features(self, self.specs(encoder), target)
 
 
-class Features:
+class Features(LabelledFeatures):
     """Features with their classes, by image.
 
     Args:
@@ -89,68 +78,8 @@ class Features:
     """
 
     def __init__(self, options: NearestNeighbours, specs: Sequence[ScoreSpec], target: TargetInfo) -> None:
-        import numpy as np
-
-        self._options, self._specs, self._target = options, tuple(specs), target
-        drawn = np.random.default_rng(target.seed).permutation(target.num_images)[:MOST_IMAGES]
-        self._drawn = frozenset(drawn.tolist())
-        # Image -> classes (P,) and, per level, features (P, C_l).
-        self._images: dict[int, Sampled] = {}
-
-    def update(self, batch: Batch) -> None:
-        """Take in the features of a batch."""
-        for row, (image, labels) in enumerate(zip(batch.indices, batch.labels, strict=False)):
-            if labels.ndim not in (0, 2):
-                raise InputError(f"a label must be a class or a map (H, W), got shape {labels.shape}")
-            if labels.ndim == 2 and image not in self._drawn:
-                continue
-            maps = [level[row] for level in batch.levels]
-            if labels.ndim == 0:
-                classes, features = self._whole(maps, labels)
-            else:
-                classes, features = self._at_pixels(maps, labels, image)
-            self._check_finite(features, image)
-            self._images[image] = classes, features
-
-    @staticmethod
-    def _whole(maps: "Sequence[Tensor]", label: "NDArray[Any]") -> "Sampled":
-        return label[None], [level.float().mean((1, 2))[None].cpu().numpy() for level in maps]
-
-    def _at_pixels(self, maps: "Sequence[Tensor]", labels: "NDArray[Any]", image: int) -> "Sampled":
-        import numpy as np
-        import torch
-
-        rng = np.random.default_rng([self._target.seed, image])
-        pixels = []
-        for label in np.unique(labels):
-            of = np.flatnonzero(labels == label)
-            pixels.append(np.sort(rng.choice(of, min(self._options.points, len(of)), replace=False)))
-        flat = np.concatenate(pixels)
-        features = []
-        for level in maps:
-            cells = [
-                torch.from_numpy(position * cells // pixels_along).to(level.device)
-                for position, cells, pixels_along in zip(
-                    np.unravel_index(flat, labels.shape), level.shape[1:], labels.shape, strict=True
-                )
-            ]
-            features.append(level[:, cells[0], cells[1]].float().T.contiguous().cpu().numpy())
-        return labels.ravel()[flat], features
-
-    def _check_finite(self, features: "Sequence[NDArray[Any]]", image: int) -> None:
-        import numpy as np
-
-        for spec, of in zip(self._specs, features, strict=True):
-            if not np.isfinite(of).all():
-                raise ValueError(
-                    f"the encoder's output at level {spec.level} is NaN or infinite for image {image}"
-                )
-
-    def merge(self, other: "Features") -> "Features":
-        """Return the features of both."""
-        both = Features(self._options, self._specs, self._target)
-        both._images = {**self._images, **other._images}
-        return both
+        super().__init__(options.name, options.points, specs, target)
+        self._k = options.k
 
     def scores(self) -> dict[ScoreSpec, Score]:
         """Return the accuracy of every level.
@@ -160,21 +89,14 @@ class Features:
         """
         import numpy as np
 
-        images = sorted(self._images)
-        if len(images) < 2:
-            raise InputError(f"knn needs two images or more, got {len(images)}")
-        classes = np.concatenate([self._images[image][0] for image in images])
-        group = np.repeat(np.arange(len(images)), [len(self._images[image][0]) for image in images])
-        names, numbers = np.unique(classes, return_inverse=True)
-        if len(names) < 2:
-            raise InputError(f"knn needs two classes or more, got class {names[0]} alone")
+        classes, group, levels = self._gathered()
+        num_images = int(group.max()) + 1
         found = {}
-        for level, spec in enumerate(self._specs):
-            features = np.concatenate([self._images[image][1][level] for image in images])
-            right = predicted_by_others(features, numbers, group, self._options.k) == numbers
+        for spec, features in zip(self._specs, levels, strict=True):
+            right = predicted_by_others(features, classes, group, self._k) == classes
             shares = np.bincount(group, weights=right) / np.bincount(group)
-            error = float(shares.std(ddof=1) / np.sqrt(len(images)))
-            found[spec] = Score(float(right.mean()), error, len(images))
+            error = float(shares.std(ddof=1) / np.sqrt(num_images))
+            found[spec] = Score(float(right.mean()), error, num_images)
         return found
 
 

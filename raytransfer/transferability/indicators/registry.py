@@ -10,6 +10,7 @@ INDICATORS: Registry[Any] = Registry(
     "indicator",
     robustness="raytransfer.transferability.indicators.robustness:Robustness",
     knn="raytransfer.transferability.indicators.knn:NearestNeighbours",
+    h_score="raytransfer.transferability.indicators.h_score:HScore",
 )
 
 

@@ -17,6 +17,8 @@ INFO = EncoderInfo(level_channels=(4, 8))
 MAPS = np.random.default_rng(1).integers(0, 3, (13, 32, 32)).astype(np.uint8)
 CLASSES = np.arange(13) % 3
 LABELS = pytest.mark.parametrize("labels", [CLASSES, MAPS], ids=["classes", "maps"])
+TOLERANCES = {"h_score": 1e-4}
+"""Of indicators other than 1e-6: whitening enlarges float32's rounding, which differs by batch size."""
 
 
 @pytest.fixture(params=list(INDICATORS))
@@ -73,7 +75,7 @@ def test_batches_and_shards_change_nothing(
     expected = score_encoder(encoder, images, [indicator], labels=labels, batch_size=7)
     assert list(found) == list(expected)
     for spec, score in found.items():
-        assert vars(score) == pytest.approx(vars(expected[spec]), abs=1e-6)
+        assert vars(score) == pytest.approx(vars(expected[spec]), abs=TOLERANCES.get(indicator.name, 1e-6))
 
 
 class _Level:
