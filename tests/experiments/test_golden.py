@@ -1,8 +1,8 @@
 """The numbers of the smoke study are those it had before the code was last rebuilt, to the last digit.
 
-`golden_smoke.json` was recorded by the first edition. Sums have other last digits on other processors and with
-other versions of torch, and training enlarges the difference: there, only the scores of untrained encoders are
-compared, to four digits.
+`golden_smoke.json` was recorded by the first edition. Sums have other last digits on other processors and
+with other versions of torch, and training enlarges the difference: there, only the scores of untrained
+encoders are compared, to four digits.
 """
 
 import json
