@@ -112,7 +112,7 @@ def pretrain(study: Study, *, storage: Path, address: str | None = None) -> Enco
         >>> pretrain(replace(smoke(), models=("unet-mikro",)), storage="runs/mine")
         Traceback (most recent call last):
             ...
-        raytransfer.errors.InputError: unknown model 'unet-mikro': did you mean 'unet-micro'? ...
+        raytransfer.errors.InputError: unknown model 'unet-mikro': did you mean 'unet-micro'?
     """
     from raytransfer.pipeline.steps import make_series
 

@@ -19,8 +19,8 @@ from raytransfer.statistics.signals import Signal
 
 pytestmark = pytest.mark.cluster
 
-COUNTS = {"pretraining": 2 * 8, "robustness": 2 * 3, "evaluation": 2 * 3 * 2}
-RUNS = {"pretraining": 2, "robustness": 6, "evaluation": 12}
+COUNTS = {"pretraining": 2 * 8, "score": 2 * 3, "evaluation": 2 * 3 * 2}
+RUNS = {"pretraining": 2, "score": 6, "evaluation": 12}
 
 
 @pytest.mark.alone
@@ -51,8 +51,8 @@ def test_the_ledger_has_everything_once(smoke) -> None:
         assert 0 <= trial["metrics"]["jaccard"] <= trial["metrics"]["dice"] < 1
         assert [epoch["epoch"] for epoch in trial["history"]] == [1, 2]
         assert trial["history"][-1]["metrics"]["test/dice"] == trial["metrics"]["dice"]
-    for row in ledger.read("robustness").to_pylist():
-        choices = {(s["distance"], s["margin"], s["level"], s["pooled"]): s for s in row["scores"]}
+    for row in ledger.read("score").to_pylist():
+        choices = read_scores(row)
         assert len(choices) == len(row["scores"]) == 3 * 5 * 5 * 2
         assert all(math.isfinite(s.value) and s.standard_error >= 0 for s in choices.values())
         for protocol in ("frozen", "fine_tuning"):

@@ -135,7 +135,7 @@ def test_a_command_that_was_only_cut_off_opens_its_run_again(
     with Tracker(database, artifact_root=Path("/nowhere")) as cut_off:
         cut_off.publish(replace(_record("cut", 0), kind="score"), finished=False)
         assert cut_off.flush()
-        experiment = client.get_experiment_by_name("raytransfer-robustness").experiment_id
+        experiment = client.get_experiment_by_name("raytransfer-score").experiment_id
         (parent,) = client.search_runs([experiment], "tags.`raytransfer.session` != ''")
         client.set_terminated(parent.info.run_id, "KILLED")
         for name, value in old.items():

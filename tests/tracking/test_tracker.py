@@ -269,7 +269,7 @@ def test_a_deleted_experiment_is_said(empty_store: Path, tmp_path: Path) -> None
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     _tracker(uri).close()
     client = MlflowClient(uri)
-    client.delete_experiment(client.get_experiment_by_name("raytransfer-robustness").experiment_id)
+    client.delete_experiment(client.get_experiment_by_name("raytransfer-score").experiment_id)
     command = f"MLFLOW_TRACKING_URI={uri} mlflow experiments restore --experiment-id"
     with pytest.raises(InputError, match=re.escape(command)):
         Tracker(uri, artifact_root=NOWHERE)
