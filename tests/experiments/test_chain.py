@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from raytransfer.evaluation.trained import load_trained
 from raytransfer.results.ledger import Ledger
 from raytransfer.results.schemas import read_rows
+from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.statistics.signals import Signal
 
