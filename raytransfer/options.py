@@ -2,15 +2,18 @@
 
 A strategy takes options where what its registry holds has a settings class as attribute `Options`:
 
-    @settings("knn")
-    class KnnOptions:
-        neighbours: int = setting(20, "images that vote", ge=1)
+    @settings("simsiam")
+    class SimSiamOptions:
+        neighbours: int = setting(20, "training images that vote", ge=1)
 
-    class Knn:
-        Options = KnnOptions
+    class SimSiam:
+        Options = SimSiamOptions
 
-Then `--set knn.neighbours=5` sets them, `--help` lists them, `study.json` keeps those that are not the
-defaults, and `study.options_of("knn")` returns them. The file must import nothing heavy at its top.
+Then `--set simsiam.neighbours=5` sets them, `--help` lists them, `study.json` keeps those that are not the
+defaults, and `study.options_of("simsiam")` returns them. The file must import nothing heavy at its top.
+
+Options of indicators and of stopping rules stand in their text, as in `knn(k=10)`: a study may ask for one of
+them with several choices.
 """
 
 from collections.abc import Iterator, Mapping
