@@ -119,9 +119,9 @@ def test_a_group_in_both_given_splits_is_refused(tmp_path: Path) -> None:
     assert "look like several images of one patient, and are in train/ and test/: --group-by" in warning
     with pytest.raises(BadDataError, match="p02: in both splits, training and test"):
         prepare("folder", source, tmp_path / "other", image_size=SIZE, group_by=PATTERN)
-    namespaced = divided(tmp_path / "apart", ["p03_2", "p03_1"])
-    assert prepare("folder", namespaced, tmp_path / "apart-out", image_size=SIZE).warnings == ()
-    report = prepare("folder", namespaced, tmp_path / "grouped", image_size=SIZE, group_by=PATTERN)
+    apart = divided(tmp_path / "apart", ["p03_2", "p03_1"])
+    assert prepare("folder", apart, tmp_path / "apart-out", image_size=SIZE).warnings == ()
+    report = prepare("folder", apart, tmp_path / "grouped", image_size=SIZE, group_by=PATTERN)
     assert report.counts == {"train": {"items": 3, "groups": 2}, "test": {"items": 2, "groups": 1}}
 
 

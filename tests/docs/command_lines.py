@@ -36,7 +36,7 @@ class CommandLine:
     """
 
     text: str
-    resolve_path: str
+    where: str
     output: str = ""
 
 

@@ -45,7 +45,7 @@ def _script(text: str) -> str:
     return Path(text.split()[1]).stem
 
 
-LINES = [line for line in command_lines(PROJECT) if not line.resolve_path.startswith(ON_THE_LABS_PAGE)]
+LINES = [line for line in command_lines(PROJECT) if not line.where.startswith(ON_THE_LABS_PAGE)]
 HERE = sorted(
     (line for line in LINES if line.text not in ELSEWHERE and line.text.startswith("python experiments/")),
     key=lambda line: STEPS.index(_script(line.text)),
@@ -56,8 +56,8 @@ def test_every_command_line_is_run_by_some_test() -> None:
     unknown = [line for line in LINES if line not in HERE and line.text not in ELSEWHERE]
     assert not unknown, "add what runs it to ELSEWHERE"
     assert not set(ELSEWHERE) - {line.text for line in LINES}, "these stand nowhere any more"
-    for resolve_path in ELSEWHERE.values():
-        assert (PROJECT / resolve_path).exists()
+    for place in ELSEWHERE.values():
+        assert (PROJECT / place).exists()
 
 
 def test_the_lab_runs_its_whole_page() -> None:
