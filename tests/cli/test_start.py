@@ -4,7 +4,9 @@ The processes' modules are looked at, not the clock, which other processes share
 (`experiments/benchmarks/startup.py`).
 """
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -152,3 +154,21 @@ def test_the_benchmark_stays_under_a_second(project: Path, tmp_path: Path) -> No
     claims = json.loads((tmp_path / "startup.json").read_text())
     assert all(claim["low"] < 1 for claim in claims.values()), claims
     assert claims["seconds_import_raytransfer"]["low"] < 0.3
+
+
+def _with_verbs(doc: str) -> str:
+    """A docstring with the console command in the place of each script, on one line."""
+    verbs = {script.removesuffix(".py"): verb for verb, script in SCRIPTS.items()}
+    named = re.sub(r"(?:python experiments/|experiments/|\b)(\w+)\.py", lambda m: _named(m, verbs), doc)
+    return " ".join(named.split())
+
+
+def _named(found: re.Match[str], verbs: dict[str, str]) -> str:
+    return f"raytransfer {verbs[found[1]]}" if found[1] in verbs else found[0]
+
+
+@pytest.mark.parametrize("verb", SCRIPTS)
+def test_a_script_and_its_verb_say_the_same(project: Path, verb: str) -> None:
+    files = (f"experiments/{SCRIPTS[verb]}", f"raytransfer/cli/verbs/{verb.replace('-', '_')}.py")
+    script, console = (ast.get_docstring(ast.parse((project / file).read_text())) for file in files)
+    assert _with_verbs(script) == _with_verbs(console)

@@ -31,7 +31,7 @@ class CommandLine:
 
     Attributes:
         text: The line without what is said beside it.
-        place: File and number of its line.
+        where: File and number of its line.
         output: What is shown of its output; nothing for most.
     """
 
