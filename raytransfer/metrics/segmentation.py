@@ -109,22 +109,27 @@ class SegmentationMetrics:
         """Return a value per name in `METRICS` over everything counted."""
         counts = self._confusion.confmat.cpu().double()
         total = counts.sum()
-        hits, actual, predicted = counts.diag()[1:], counts.sum(1)[1:], counts.sum(0)[1:]
-        misses, alarms = actual - hits, predicted - hits
-        rejections = total - hits - misses - alarms
-        sensitivity, specificity = hits / actual, rejections / (rejections + alarms)
+        true_positives, actual, predicted = counts.diag()[1:], counts.sum(1)[1:], counts.sum(0)[1:]
+        false_negatives, false_positives = actual - true_positives, predicted - true_positives
+        true_negatives = total - true_positives - false_negatives - false_positives
+        sensitivity, specificity = (
+            true_positives / actual,
+            true_negatives / (true_negatives + false_positives),
+        )
         nowhere = actual + predicted == 0
         spread = ((actual * (total - actual)) * (predicted * (total - predicted))).sqrt()
-        same = (hits == total) | (rejections == total)
+        same = (true_positives == total) | (true_negatives == total)
         auroc, average_precision = _areas(self._scores.cpu().double())
         per_class = {
-            "dice": 2 * hits / (actual + predicted),
-            "jaccard": hits / (hits + misses + alarms),
-            "mcc": _quotient(hits * rejections - alarms * misses, spread, undefined=same),
+            "dice": 2 * true_positives / (actual + predicted),
+            "jaccard": true_positives / (true_positives + false_negatives + false_positives),
+            "mcc": _quotient(
+                true_positives * true_negatives - false_positives * false_negatives, spread, undefined=same
+            ),
             "balanced_accuracy": (sensitivity + specificity) / 2,
             "sensitivity": sensitivity,
             "specificity": specificity,
-            "precision": _quotient(hits, predicted, undefined=nowhere),
+            "precision": _quotient(true_positives, predicted, undefined=nowhere),
             "auroc": auroc,
             "average_precision": average_precision,
             "hd95": self._distances[0] / self._distances[1],

@@ -51,7 +51,7 @@ class Supervised(Method):
         return EncoderClassifier(encoder, self._num_classes)
 
     def step(self, module: nn.Module, batch: Batch) -> StepResult:
-        """Return the cross-entropy and the top-1 hits."""
+        """Return the cross-entropy and how many top-1 predictions are right."""
         (images,), labels = batch
         logits = module(images)
         loss = self._loss(logits, labels)
@@ -76,7 +76,7 @@ class Supervised(Method):
 
 
 def _hits(logits: Tensor, labels: Tensor) -> tuple[int, int]:
-    """Return the top-1 and top-5 hits of a batch; a mixed label is its largest part."""
+    """Return how many top-1 and top-5 predictions of a batch are right; a mixed label is its largest part."""
     classes = labels.argmax(1) if labels.ndim == 2 else labels
     top5 = logits.topk(min(5, logits.shape[1]), dim=1).indices == classes[:, None]
     return int(top5[:, 0].sum()), int(top5.any(1).sum())
