@@ -16,7 +16,7 @@ from raytransfer.results.units import (
     ScoringUnit,
     pretraining_units,
 )
-from raytransfer.runtime.environment import spare_libraries_collection
+from raytransfer.runtime.environment import prepare_process, spare_libraries_collection
 from raytransfer.study import Study
 from raytransfer.tracking.tracker import Tracker, store_uri
 
@@ -126,6 +126,7 @@ def open_session(
     Raises:
         InputError: Something that was given is wrong.
     """
+    prepare_process()
     whole, study = study, with_loadable_data(study)
     uri = store_uri(tracking_uri, storage.root)
     storage.check()

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing of a study is told to others
+    "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # one report is taken in per interval
     "RAY_AIR_NEW_OUTPUT": "0",  # else Tune ignores the reporter it is given
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger and MLflow have the results
@@ -20,7 +22,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for every run
 }
-"""Variable -> its value where the user has set none. All are read when they are needed, none on import."""
+"""Variable -> its value where the user has set none. MLflow reads its own when it is imported."""
 
 
 def prepare_process() -> None:
