@@ -91,3 +91,7 @@ def test_the_augmentation_is_imported_without_the_network() -> None:
     given = {name: value for name, value in os.environ.items() if name != "NO_ALBUMENTATIONS_UPDATE"}
     done = subprocess.run([sys.executable, "-c", WITHOUT_NETWORK], capture_output=True, text=True, env=given)
     assert done.stdout.strip() == "quiet", done.stderr
+
+
+def test_nothing_is_told_to_others() -> None:
+    assert (ENVIRONMENT["RAY_USAGE_STATS_ENABLED"], ENVIRONMENT["MLFLOW_DISABLE_TELEMETRY"]) == ("0", "true")
