@@ -51,8 +51,8 @@ study = replace(
     protocols=("frozen",),
     pretraining=replace(study.pretraining, epochs=2, series=(0, 2), num_workers=1),
 )
-(answer,) = raytransfer.run(study, storage="runs/mine")
-print(answer.curve.model, answer.curve.dataset, answer.curve.epochs)
+(summary,) = raytransfer.run(study, storage="runs/mine").summaries
+print(summary.curve.model, summary.curve.dataset, summary.curve.epochs)
 encoder = raytransfer.load_checkpoint("runs/mine/pretraining/unet-micro/simple/epoch_0002")
 print(encoder.name, raytransfer.evaluate(study, storage="runs/mine").num_rows)
 """

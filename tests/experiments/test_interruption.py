@@ -75,7 +75,7 @@ def test_a_deleted_series_is_rebuilt_and_its_scores_stay_valid(smoke, run, tmp_p
     assert done.code == 0, done.err
     assert series.fingerprints() == before
     assert {p: p.stat().st_mtime_ns for p in storage.glob("results/score/*.parquet")} == scores
-    assert done.out.count("-micro") == 6
+    assert done.out.count("-micro") == 6 * 2, "pooled and not"
     assert "±" in done.out
 
 

@@ -67,9 +67,9 @@ def test_the_plan_counts_what_is_done(smoke, script, monkeypatch: pytest.MonkeyP
     assert len(read_study(storage).study.seeds) == 1, "a plan changes nothing"
 
 
-def test_a_storage_of_nothing_of_the_study_says_so(script, tmp_path: Path, capsys) -> None:
+def test_a_storage_of_nothing_of_the_study_says_so(script, project: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "results").mkdir()
     write_study(tmp_path, "demo", Study())
     assert script("report", "--storage-path", str(tmp_path), "--output", str(tmp_path / "report")) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert f"nothing is recorded of this study under {tmp_path}: python experiments/grid.py" in line
+    assert f"nothing is recorded of this study under {tmp_path}: python {project}/experiments/grid.py" in line
