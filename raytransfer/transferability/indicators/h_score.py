@@ -24,13 +24,11 @@ What unusual input gives:
 There is no standard error: features share the covariance, so images are no independent terms of the score.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from raytransfer.errors import InputError, unknown_name
-from raytransfer.transferability.indicators.base import EncoderInfo, Need, Score, ScoreSpec, TargetInfo
-from raytransfer.transferability.indicators.labelled_features import LabelledFeatures
+from raytransfer.errors import unknown_name
+from raytransfer.transferability.indicators.labelled_features import LabelledIndicator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,60 +39,26 @@ _ROUNDING = 1e-6  # of float32, accumulated over an encoder's layers
 
 
 @dataclass(frozen=True, kw_only=True)
-class HScore:
+class HScore(LabelledIndicator):
     """The indicator `h_score`.
 
     Attributes:
         covariance: Of the features, "sample" or, regularised, "shrunk".
-        points: Pixels per class and image, at least 1; only with maps of classes.
     """
 
     name: ClassVar[str] = "h_score"
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.IMAGES, Need.LABELS})
     covariance: str = "sample"
-    points: int = 4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.covariance not in COVARIANCES:
             raise unknown_name("covariance", self.covariance, COVARIANCES)
-        if self.points < 1:
-            raise InputError(f"points of h_score must be at least 1, got {self.points}")
 
-    def specs(self, encoder: EncoderInfo) -> Sequence[ScoreSpec]:
-        """Return a spec per level, the highest resolution first."""
-        options = (("covariance", self.covariance), ("points", self.points))
-        return [ScoreSpec(self.name, level, options=options) for level in encoder.levels]
-
-    def start(self, encoder: EncoderInfo, target: TargetInfo) -> "Features":
-        """Return an accumulator without features."""
-        return Features(self, self.specs(encoder), target)
-
-
-class Features(LabelledFeatures):
-    """Features with their classes, by image.
-
-    Args:
-        options: The indicator.
-        specs: One per level.
-        target: The target.
-    """
-
-    def __init__(self, options: HScore, specs: Sequence[ScoreSpec], target: TargetInfo) -> None:
-        super().__init__(options.name, options.points, specs, target)
-        self._covariance = options.covariance
-
-    def scores(self) -> dict[ScoreSpec, Score]:
-        """Return the H-score of every level.
-
-        Raises:
-            InputError: There are fewer than two images, or fewer than two classes.
-        """
-        classes, group, levels = self._gathered()
-        num_images = int(group.max()) + 1
-        return {
-            spec: Score(h_score(features, classes, self._covariance), None, num_images)
-            for spec, features in zip(self._specs, levels, strict=True)
-        }
+    def score(
+        self, features: "NDArray[Any]", classes: "NDArray[Any]", images: "NDArray[Any]"
+    ) -> tuple[float, float | None]:
+        """Return the H-score, without a standard error."""
+        return h_score(features, classes, self.covariance), None
 
 
 def h_score(features: "NDArray[Any]", classes: "NDArray[Any]", covariance: str = "sample") -> float:

@@ -19,19 +19,11 @@ share of right features / sqrt(n). For a class per image that is the binomial on
 Slices of one volume share a patient, and neighbours are shared, so it is rather too small.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from raytransfer.errors import InputError
-from raytransfer.transferability.indicators.base import (
-    EncoderInfo,
-    Need,
-    Score,
-    ScoreSpec,
-    TargetInfo,
-)
-from raytransfer.transferability.indicators.labelled_features import LabelledFeatures
+from raytransfer.transferability.indicators.labelled_features import LabelledIndicator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,64 +32,30 @@ _BLOCK = 1024  # features that are compared with all others at a time
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearestNeighbours:
+class NearestNeighbours(LabelledIndicator):
     """The indicator `knn`.
 
     Attributes:
         k: Neighbours that vote, at least 1.
-        points: Pixels per class and image, at least 1; only with maps of classes.
     """
 
     name: ClassVar[str] = "knn"
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.IMAGES, Need.LABELS})
     k: int = 5
-    points: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("k", "points"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} of knn must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
+        if self.k < 1:
+            raise InputError(f"k of knn must be at least 1, got {self.k}")
 
-    def specs(self, encoder: EncoderInfo) -> Sequence[ScoreSpec]:
-        """Return a spec per level, the highest resolution first."""
-        options = (("k", self.k), ("points", self.points))
-        return [ScoreSpec(self.name, level, options=options) for level in encoder.levels]
-
-    def start(self, encoder: EncoderInfo, target: TargetInfo) -> "Features":
-        """Return an accumulator without features."""
-        return Features(self, self.specs(encoder), target)
-
-
-class Features(LabelledFeatures):
-    """Features with their classes, by image.
-
-    Args:
-        options: The indicator.
-        specs: One per level.
-        target: The target.
-    """
-
-    def __init__(self, options: NearestNeighbours, specs: Sequence[ScoreSpec], target: TargetInfo) -> None:
-        super().__init__(options.name, options.points, specs, target)
-        self._k = options.k
-
-    def scores(self) -> dict[ScoreSpec, Score]:
-        """Return the accuracy of every level.
-
-        Raises:
-            InputError: There are fewer than two images, or fewer than two classes.
-        """
+    def score(
+        self, features: "NDArray[Any]", classes: "NDArray[Any]", images: "NDArray[Any]"
+    ) -> tuple[float, float | None]:
+        """Return the accuracy and its standard error."""
         import numpy as np
 
-        classes, group, levels = self._gathered()
-        num_images = int(group.max()) + 1
-        found = {}
-        for spec, features in zip(self._specs, levels, strict=True):
-            right = predicted_by_others(features, classes, group, self._k) == classes
-            shares = np.bincount(group, weights=right) / np.bincount(group)
-            error = float(shares.std(ddof=1) / np.sqrt(num_images))
-            found[spec] = Score(float(right.mean()), error, num_images)
-        return found
+        right = predicted_by_others(features, classes, images, self.k) == classes
+        shares = np.bincount(images, weights=right) / np.bincount(images)
+        return float(right.mean()), float(shares.std(ddof=1) / np.sqrt(len(shares)))
 
 
 def predicted_by_others(

@@ -1,4 +1,4 @@
-"""Features of a target with their classes, as the indicators that compare the two keep them.
+"""Indicators that compare features of a target with its classes: they say only how one level scores.
 
 What a feature and its class are follows from the target's labels, per level:
 
@@ -13,10 +13,18 @@ NaN or infinite features are an error that names level and image. One class, or 
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from raytransfer.errors import InputError
-from raytransfer.transferability.indicators.base import Batch, ScoreSpec, TargetInfo
+from raytransfer.transferability.indicators.base import (
+    Batch,
+    EncoderInfo,
+    Need,
+    Score,
+    ScoreSpec,
+    TargetInfo,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,20 +36,57 @@ MOST_IMAGES = 1024
 """Of a segmentation target: the cost of neighbours grows with the square of the number of pixels."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabelledIndicator:
+    """An indicator that scores each level by features and their classes. Its fields are its options.
+
+    Attributes:
+        points: Pixels per class and image, at least 1; only with maps of classes.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.IMAGES, Need.LABELS})
+    points: int = 4
+
+    def __post_init__(self) -> None:
+        if self.points < 1:
+            raise InputError(f"points of {self.name} must be at least 1, got {self.points}")
+
+    def score(
+        self, features: "NDArray[Any]", classes: "NDArray[Any]", images: "NDArray[Any]"
+    ) -> tuple[float, float | None]:
+        """Return the score of a level and its standard error, None where it has none.
+
+        Args:
+            features: (P, C), of two images or more, in the order of the images.
+            classes: (P,), numbers from 0, two or more of them.
+            images: (P,), number of the image that each is of, from 0.
+        """
+        raise NotImplementedError
+
+    def specs(self, encoder: EncoderInfo) -> Sequence[ScoreSpec]:
+        """Return a spec per level, the highest resolution first."""
+        options = tuple((field.name, getattr(self, field.name)) for field in fields(self))
+        return [ScoreSpec(self.name, level, options=options) for level in encoder.levels]
+
+    def start(self, encoder: EncoderInfo, target: TargetInfo) -> "LabelledFeatures":
+        """Return an accumulator without features."""
+        return LabelledFeatures(self, self.specs(encoder), target)
+
+
 class LabelledFeatures:
-    """Features with their classes, by image: an accumulator but for its scores.
+    """Features with their classes, by image.
 
     Args:
-        name: Of the indicator.
-        points: Pixels per class and image, at least 1; only with maps of classes.
+        indicator: Scores them.
         specs: One per level.
         target: The target.
     """
 
-    def __init__(self, name: str, points: int, specs: Sequence[ScoreSpec], target: TargetInfo) -> None:
+    def __init__(self, indicator: LabelledIndicator, specs: Sequence[ScoreSpec], target: TargetInfo) -> None:
         import numpy as np
 
-        self._name, self._points, self._specs, self._target = name, points, tuple(specs), target
+        self._indicator, self._specs, self._target = indicator, tuple(specs), target
         drawn = np.random.default_rng(target.seed).permutation(target.num_images)[:MOST_IMAGES]
         self._drawn = frozenset(drawn.tolist())
         # Image -> classes (P,) and, per level, features (P, C_l).
@@ -74,7 +119,7 @@ class LabelledFeatures:
         pixels = []
         for label in np.unique(labels):
             of = np.flatnonzero(labels == label)
-            pixels.append(np.sort(rng.choice(of, min(self._points, len(of)), replace=False)))
+            pixels.append(np.sort(rng.choice(of, min(self._indicator.points, len(of)), replace=False)))
         flat = np.concatenate(pixels)
         features = []
         for level in maps:
@@ -102,26 +147,24 @@ class LabelledFeatures:
         both._images = {**self._images, **other._images}
         return both
 
-    def _gathered(self) -> "tuple[NDArray[Any], NDArray[Any], list[NDArray[Any]]]":
-        """Return classes, images and features of all images, in their order.
-
-        Classes (P,) and images (P,) are numbered from 0; features are (P, C_l) per level.
+    def scores(self) -> dict[ScoreSpec, Score]:
+        """Return the score of every level.
 
         Raises:
             InputError: There are fewer than two images, or fewer than two classes.
         """
         import numpy as np
 
-        images = sorted(self._images)
+        images, name = sorted(self._images), self._indicator.name
         if len(images) < 2:
-            raise InputError(f"{self._name} needs two images or more, got {len(images)}")
+            raise InputError(f"{name} needs two images or more, got {len(images)}")
         classes = np.concatenate([self._images[image][0] for image in images])
         group = np.repeat(np.arange(len(images)), [len(self._images[image][0]) for image in images])
-        names, numbers = np.unique(classes, return_inverse=True)
-        if len(names) < 2:
-            raise InputError(f"{self._name} needs two classes or more, got class {names[0]} alone")
-        features = [
-            np.concatenate([self._images[image][1][level] for image in images])
-            for level in range(len(self._specs))
-        ]
-        return numbers, group, features
+        known, numbers = np.unique(classes, return_inverse=True)
+        if len(known) < 2:
+            raise InputError(f"{name} needs two classes or more, got class {known[0]} alone")
+        found = {}
+        for level, spec in enumerate(self._specs):
+            features = np.concatenate([self._images[image][1][level] for image in images])
+            found[spec] = Score(*self._indicator.score(features, numbers, group), len(images))
+        return found
