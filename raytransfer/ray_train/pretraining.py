@@ -23,7 +23,7 @@ from raytransfer.ray_train.failed import (
 from raytransfer.ray_train.interface import TorchOverRayNetwork
 from raytransfer.ray_train.resuming import TO_KEEP, drop_corrupt_checkpoints
 from raytransfer.ray_train.worker import PretrainingJob, pretraining_worker
-from raytransfer.results.schemas import metrics_of
+from raytransfer.results.schemas import read_rows
 from raytransfer.results.series import is_imported, is_pending, is_trainable
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit
@@ -71,8 +71,7 @@ def pretrain(units: list[PretrainingUnit], storage: Storage, tracker: Tracker) -
 def _rows(unit: PretrainingUnit, storage: Storage, *, after: int = 0) -> list[dict[str, Any]]:
     """Return the ledger's rows of the epochs after a given one."""
     epochs = range(after + 1, unit.recipe.epochs + 1)
-    rows: list[dict[str, Any]] = storage.ledger.read("pretraining", map(unit.epoch_key, epochs)).to_pylist()
-    return rows
+    return read_rows(storage.ledger.read("pretraining", map(unit.epoch_key, epochs)))
 
 
 def has_given_up(error: ray.train.TrainingFailedError) -> bool:
@@ -158,7 +157,7 @@ def _pretrain_one(
             new = [row for row in known if resuming or row["finished_at"] >= started]
             if new:
                 rows += new
-                last, primary = metrics_of(rows[-1]), unit.primary_metric
+                last, primary = rows[-1]["metrics"], unit.primary_metric
                 shown = f"loss {last['train/loss']:.3f}, {primary} {last[primary]:.3f}"
                 bar.set_postfix_str(shown, refresh=False)
                 bar.update(len(new))

@@ -39,6 +39,7 @@ from raytransfer.ray_tune.progress import ProgressBar
 from raytransfer.ray_tune.scoring import score
 from raytransfer.ray_tune.tracked import TrackTrials, reported_pretraining, was_interrupted
 from raytransfer.results.live import METRIC, live_curves, scored_epochs
+from raytransfer.results.schemas import read_rows
 from raytransfer.results.series import is_imported, is_pending, is_trainable
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, scoring_units
@@ -123,7 +124,7 @@ def promote_selected(
     tracker.publish(stopping_record(unit, str(make_rule()), signal, found, scores))
     if is_imported(unit, storage):
         return
-    rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
+    rows = read_rows(storage.ledger.read("pretraining", unit.epoch_keys()))
     record = pretraining_record(unit, storage, recorded_metrics(rows), scores=scores)
     if storage.ledger.has("pretraining", unit.epoch_key(unit.recipe.epochs)):
         with suppress(OSError):  # its workers may still write there
@@ -144,7 +145,7 @@ def recorded_reports(
         storage: Where its series and the ledger are.
         signal: Which scores are reported; None where its epochs are not scored, and epoch 0 does not count.
     """
-    rows = storage.ledger.read("pretraining", unit.epoch_keys()).to_pylist()
+    rows = read_rows(storage.ledger.read("pretraining", unit.epoch_keys()))
     metrics = recorded_metrics(rows)
     found = metrics if signal is None else scored_epochs(unit, storage, signal)
     for epoch in takewhile(found.__contains__, count(1 if signal is None else 0)):  # a gap is filled anew

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from raytransfer.results.evaluations import read_metrics
 from raytransfer.results.ledger import Ledger
-from raytransfer.results.schemas import metrics_of
+from raytransfer.results.schemas import read_rows
 from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
 from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.performance import Trained
@@ -167,8 +167,8 @@ def _epoch_key(unit: EvaluationUnit) -> str:
 
 def _source_accuracies(ledger: Ledger, trials: Sequence[EvaluationUnit]) -> dict[str, float]:
     primary = {_epoch_key(unit): _pretraining(unit).primary_metric for unit in trials}
-    rows = ledger.read("pretraining", primary).to_pylist()
-    return {row["key"]: metrics_of(row)[primary[row["key"]]] for row in rows}
+    rows = read_rows(ledger.read("pretraining", primary))
+    return {row["key"]: row["metrics"][primary[row["key"]]] for row in rows}
 
 
 def trials_schema(metric_names: Iterable[str]) -> pa.Schema:

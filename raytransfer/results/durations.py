@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from raytransfer.pretraining.schemes import scheme_named
 from raytransfer.results.ledger import Ledger
-from raytransfer.results.schemas import metrics_of
+from raytransfer.results.schemas import read_rows
 from raytransfer.results.units import PretrainingUnit
 from raytransfer.statistics.ratings import EpochSeconds
 
@@ -35,8 +35,8 @@ def source_curves(rows: pa.Table) -> list[dict[str, Any]]:
         the method's primary metric, and what a method does not measure is NaN.
     """
     found = []
-    for row in rows.to_pylist():
-        metrics = metrics_of(row)
+    for row in read_rows(rows):
+        metrics = row["metrics"]
         accuracy = scheme_named(row["scheme"]).strategy.primary_metric.removeprefix("val/")
         curves = {
             f"{split}/{shown}": metrics.get(f"{split}/{name}", math.nan)

@@ -1,6 +1,5 @@
 """The tables of the ledger: one schema per kind of result."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -41,19 +40,6 @@ _COMMON = [
 
 SCHEMA_VERSION = 2
 """Version of all schemas, one higher with every change of theirs; files of another one are refused."""
-
-
-def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the metrics of a row as the ledger gives it, which has a map as a list of pairs.
-
-    Args:
-        row: A row of a kind with a column `metrics`.
-
-    Examples:
-        >>> metrics_of({"metrics": [("val/loss", 1.5), ("val/top1", 0.5)]})
-        {'val/loss': 1.5, 'val/top1': 0.5}
-    """
-    return dict(row["metrics"])
 
 
 def _schema(*fields: tuple[str, pa.DataType]) -> pa.Schema:

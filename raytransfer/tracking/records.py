@@ -8,7 +8,6 @@ from typing import Any
 
 from raytransfer.evaluation.learning_curves import draw_learning_curves
 from raytransfer.pretraining.methods.base import RATE, is_metric
-from raytransfer.results.schemas import metrics_of
 from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import EvaluationUnit, PretrainingUnit, ScoringUnit
@@ -34,7 +33,7 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def recorded_metrics(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, float]]:
     """Return epoch -> metrics of a pretraining's rows of the ledger."""
-    return {row["epoch"]: metrics_of(row) for row in rows}
+    return {row["epoch"]: row["metrics"] for row in rows}
 
 
 def _shown(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from nodes import OPEN, nodes
 
 from raytransfer.ray_train.epochs import read_state
 from raytransfer.results.ledger import Ledger
-from raytransfer.results.schemas import metrics_of
+from raytransfer.results.schemas import read_rows
 
 pytestmark = pytest.mark.faults
 
@@ -78,7 +78,7 @@ def test_an_elastic_pretraining_goes_on_with_the_workers_that_are_left(tmp_path:
     )
     assert elastic["epoch"].to_pylist() == list(range(1, EPOCHS + 1))
     rates, losses = (
-        [[metrics_of(row)[name] for row in table.to_pylist()] for table in (elastic, fixed)]
+        [[row["metrics"][name] for row in read_rows(table)] for table in (elastic, fixed)]
         for name in ("learning_rate", "train/loss")
     )
     assert rates[0] == rates[1], "as many steps"

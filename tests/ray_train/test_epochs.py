@@ -17,7 +17,7 @@ from raytransfer.pretraining.loop import Pretraining
 from raytransfer.pretraining.settings import PretrainingSettings
 from raytransfer.ray_train.epochs import read_state, train_unit
 from raytransfer.results.live import live_curves, scored_epochs, target_names, target_scores
-from raytransfer.results.schemas import metrics_of
+from raytransfer.results.schemas import read_rows
 from raytransfer.results.scores import read_scores
 from raytransfer.results.storage import Storage
 from raytransfer.results.units import PretrainingUnit, pretraining_units
@@ -164,8 +164,8 @@ def test_what_a_method_without_labels_measures_is_kept(source: ClassificationDat
         unit, training, storage, {}, SIGNAL, num_processes=1, state=None,
         report=lambda metrics, folder: reports.append(metrics),
     )  # fmt: skip
-    (row,) = storage.ledger.read("pretraining").to_pylist()
-    measured = metrics_of(row)
+    (row,) = read_rows(storage.ledger.read("pretraining"))
+    measured = row["metrics"]
     assert measured.keys() == {"train/loss", "learning_rate", "val/knn_top1", "val/projection_std"}
     assert reports == [{"epoch": 1, **measured}]
     meta = read_meta(storage.series(unit.encoder, "simsiam").path(1))

@@ -13,7 +13,7 @@ import pytest
 from raytransfer.errors import InputError
 from raytransfer.results.ledger import CHECKSUM, VERSION, DamagedLedgerError, Ledger, OtherSchemaError
 from raytransfer.results.provenance import result_row
-from raytransfer.results.schemas import SCHEMAS, metrics_of
+from raytransfer.results.schemas import SCHEMAS, read_rows
 from raytransfer.results.storage import Storage
 
 
@@ -54,7 +54,7 @@ def test_metrics_of_any_name_come_back(tmp_path: Path) -> None:
     ]
     for number, metrics in enumerate(measured):
         ledger.append("pretraining", _row(f"row-{number}", metrics=metrics))
-    assert [metrics_of(row) for row in ledger.read("pretraining").to_pylist()] == measured
+    assert [row["metrics"] for row in read_rows(ledger.read("pretraining"))] == measured
     with pytest.raises(ValueError, match="does not fit its schema"):
         ledger.append("pretraining", _row(metrics={"val/top1": "high"}))
 

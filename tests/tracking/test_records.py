@@ -32,7 +32,7 @@ def test_so_have_the_epochs_of_a_pretraining(tmp_path: Path) -> None:
 def test_a_pretraining_shows_what_its_method_measures(tmp_path: Path) -> None:
     study = replace(STUDY, schemes=("simsiam",))
     rows = [
-        {"epoch": epoch, "metrics": [("train/loss", -accuracy), ("val/knn_top1", accuracy)]}
+        {"epoch": epoch, "metrics": {"train/loss": -accuracy, "val/knn_top1": accuracy}}
         for epoch, accuracy in ((1, 0.25), (2, 0.5), (3, 0.375))
     ]
     record = pretraining_record(pretraining_units(study)[0], Storage(tmp_path), recorded_metrics(rows))
