@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
@@ -245,11 +246,22 @@ def to_dict(config: Any) -> dict[str, Any]:
     return typing.cast(dict[str, Any], _plain(config))
 
 
+_COMMA = r",(?![^()]*\))"
+"""A comma that is not between the brackets of a strategy's options, as in `knn(k=10, points=8)`."""
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
 def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
     """Return a copy with `key=value` settings applied, for example `downstream.epochs=3`.
 
-    Values are read as JSON (numbers, true/false, lists such as `["unet-micro"]`) and else as text; a single
-    value stands for a list of one.
+    Values are read as JSON (numbers, true/false, lists such as `["unet-micro"]`) and else as text. A list may
+    also be written without brackets, `simple,simsiam`.
 
     Raises:
         InputError: No `=`, an unknown key (with the nearest valid one), or a value of another type.
@@ -262,12 +274,9 @@ def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
             raise InputError(f"--set takes key=value, got {override!r}")
         if key not in known:
             raise unknown_name("setting", key, known)
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = text
+        value = _value(text)
         if isinstance(known[key].value, tuple) and not isinstance(value, list):
-            value = [value]
+            value = [_value(part.strip()) for part in re.split(_COMMA, text)]
         *parents, leaf = known[key].place
         section = values
         for parent in parents:

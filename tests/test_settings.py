@@ -32,6 +32,13 @@ def test_overrides_reach_nested_settings_and_leave_the_original_alone() -> None:
     assert study == Study()
 
 
+def test_a_list_may_be_written_without_brackets() -> None:
+    given = ["schemes=simple, simsiam", "seeds=0,3", "indicators=robustness,knn(k=10, points=8)"]
+    changed = with_overrides(Study(), given)
+    assert (changed.schemes, changed.seeds) == (("simple", "simsiam"), (0, 3))
+    assert changed.indicators == ("robustness", "knn(k=10, points=8)")
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
