@@ -195,7 +195,7 @@ def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.M
     def found(package: str) -> object:
         return None if package == "nilearn" else package
 
-    monkeypatch.setattr("raytransfer.data.registry.find_spec", found)
+    monkeypatch.setattr("raytransfer.registry.find_spec", found)
     assert "target dataset 'mni152' needs nilearn: pip install 'raytransfer[demo]'" in run()
 
 
