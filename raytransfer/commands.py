@@ -4,23 +4,28 @@ Verbs are those of the console command, `raytransfer grid`; each has a script to
 experiments/grid.py`. A message names the scripts where a script was started, and else the console command.
 """
 
+import re
 import shlex
 import sys
 from pathlib import Path
 
 PROGRAM = "raytransfer"
-SCRIPTS = {
-    "pretrain": "pretrain.py",
-    "score": "robustness.py",
-    "grid": "grid.py",
-    "early-stop": "early_stop.py",
-    "search": "search.py",
-    "replay": "replay.py",
-    "report": "report.py",
-    "ablation": "ablation.py",
-    "prepare": "prepare.py",
-    "import-encoders": "import_encoders.py",
+VERBS = {
+    "pretrain": "pretrain encoders and keep their checkpoint series",
+    "score": "score every checkpoint on the target images, without their labels",
+    "grid": "the main job: pretrain, score, train every checkpoint on the target task, and answer",
+    "early-stop": "pretrain only as long as the score on the targets says so",
+    "search": "search for training settings with Optuna",
+    "replay": "replay recorded pretrainings through stopping rules and Ray Tune's schedulers",
+    "report": "write the answer and everything behind it on one page",
+    "ablation": "compare the indicator's parameters, and simple choices",
+    "prepare": "bring a target data set into the form that training reads",
+    "import-encoders": "import the encoders that were published with the thesis",
 }
+"""Verb -> what it does."""
+MODULES = {verb: verb.replace("-", "_") for verb in VERBS}
+"""Verb -> its module in `raytransfer.cli.verbs`; it is imported when the verb is run."""
+SCRIPTS = {verb: f"{module}.py" for verb, module in MODULES.items()} | {"score": "robustness.py"}
 """Verb -> its script's file."""
 
 
@@ -39,6 +44,26 @@ def program(verb: str) -> str:
     """
     script = _script()
     return f"{PROGRAM} {verb}" if script is None else script.name
+
+
+def with_scripts(doc: str) -> str:
+    """Return a verb's text with the scripts in the place of the verbs.
+
+    Examples:
+        >>> with_scripts("Command:  raytransfer score"), with_scripts("Cost:  what raytransfer grid costs")
+        ('Command:  python experiments/robustness.py', 'Cost:  what experiments/grid.py costs')
+    """
+
+    def script(found: re.Match[str]) -> str:
+        start, verb = found.groups()
+        return f"{start + 'python ' if start else ''}experiments/{SCRIPTS[verb]}"
+
+    return re.sub(rf"(?m)(^(?:Command:)? +)?{PROGRAM} ({'|'.join(SCRIPTS)})\b", script, doc)
+
+
+def explained(doc: str) -> str:
+    """Return a verb's text as its help shows it, with commands in the way in which this one was started."""
+    return doc if _script() is None else with_scripts(doc)
 
 
 def command(verb: str, *options: str) -> str:

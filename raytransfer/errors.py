@@ -21,6 +21,12 @@ def reason(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip().splitlines()[-1]
 
 
+def require(holds: bool, name: str, value: object, rule: str) -> None:
+    """Raise InputError where a value breaks a rule, in one line that names it and says what it must be."""
+    if not holds:
+        raise InputError(f"{name} must be {rule}, got {value!r}")
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> InputError:
     """Build the error for a name that does not exist, with the nearest one that does.
 

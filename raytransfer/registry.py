@@ -1,10 +1,11 @@
 """Strategies by name, imported when they are asked for: a name is known without what its strategy needs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Generic, TypeVar, cast
 
-from raytransfer.errors import unknown_name
+from raytransfer.errors import InputError, unknown_name
 
 Strategy = TypeVar("Strategy")
 
@@ -13,6 +14,19 @@ def imported(where: str) -> Any:
     """Return what stands at "package.module:attribute"."""
     module, _, attribute = where.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def require_packages(what: str, packages: Iterable[str], *, extra: str) -> None:
+    """Raise InputError where packages are not installed that something needs; they are not imported.
+
+    Args:
+        what: What needs them, as the message names it.
+        packages: Names by which they are imported.
+        extra: The extra of raytransfer that brings them.
+    """
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise InputError(f"{what} needs {', '.join(missing)}: pip install 'raytransfer[{extra}]'")
 
 
 class Registry(Mapping[str, Strategy], Generic[Strategy]):

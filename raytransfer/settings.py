@@ -91,12 +91,6 @@ ImageSize = Annotated[
 ]
 
 
-def require(holds: bool, name: str, value: object, rule: str) -> None:
-    """Raise InputError where a value breaks a rule that it has with others."""
-    if not holds:
-        raise InputError(f"{name} must be {rule}, got {value!r}")
-
-
 @typing.dataclass_transform(frozen_default=True, kw_only_default=True)
 def settings(section: str = "") -> Callable[[type[Config]], type[Config]]:
     """Make a class one of settings: a frozen dataclass of keywords that checks what it is given.

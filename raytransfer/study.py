@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import PlainValidator, model_validator
 
 from raytransfer.data.settings import SourceSettings, TargetSettings
+from raytransfer.errors import require
 from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.evaluation.settings import DEFAULT_PROTOCOLS, DownstreamSettings
 from raytransfer.options import StrategyOptions, as_options
@@ -19,7 +20,6 @@ from raytransfer.settings import (
     describe,
     is_settings,
     must,
-    require,
     setting,
     settings,
 )

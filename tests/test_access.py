@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli.command import main
+from raytransfer.cli.command import verb_that_computes
 from raytransfer.data.registry import load_target
 from raytransfer.data.settings import TargetSettings
 from raytransfer.errors import InputError
 from raytransfer.models.registry import create_encoder, create_segmentation_model
 from raytransfer.results.ledger import Ledger
-from raytransfer.study import Study
 
 REFUSED = {
     "pickle.load", "pickle.loads", "pickle.Unpickler", "cloudpickle.load", "cloudpickle.loads", "dill.load",
@@ -107,7 +106,7 @@ def test_hostile_names_of_a_study_are_refused_in_one_line(
         raise AssertionError("work began")
 
     argv = ["--storage-path", str(tmp_path / "storage"), "--set", option.format(name)]
-    assert main("Test.", {"demo": Study}, never, argv) == 2
+    assert verb_that_computes("grid", "Test.", never)(argv) == 2
     _one_line(capsys.readouterr().err)
     assert not (tmp_path / "storage").exists()
 
@@ -118,7 +117,7 @@ def test_hostile_options_are_refused_in_one_line(
     option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     argv = ["--storage-path", str(tmp_path / "storage"), f"{option}={name}"]
-    assert main("Test.", {"demo": Study}, lambda *_: 0, argv) == 2
+    assert verb_that_computes("grid", "Test.", lambda *_: 0)(argv) == 2
     _one_line(capsys.readouterr().err)
 
 

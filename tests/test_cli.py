@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli.command import main
+from raytransfer.cli.command import verb_that_computes
 from raytransfer.cli.outcome import reported
 from raytransfer.cli.study import make_output
 from raytransfer.errors import InputError
@@ -27,7 +27,7 @@ def _never(*_: object) -> int:
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     def run(*arguments: str, storage: Path | None = None) -> str:
         argv = ["--storage-path", str(storage or tmp_path / "storage"), *arguments]
-        code = main("Test.", {"demo": Study}, _never, argv)
+        code = verb_that_computes("grid", "Test.", _never)(argv)
         output = capsys.readouterr()
         assert code == 2
         assert output.err.startswith("error: ")
@@ -195,7 +195,7 @@ def test_a_missing_extra_is_named(run: Callable[..., str], monkeypatch: pytest.M
     def found(package: str) -> object:
         return None if package == "nilearn" else package
 
-    monkeypatch.setattr("raytransfer.data.registry.find_spec", found)
+    monkeypatch.setattr("raytransfer.registry.find_spec", found)
     assert "target dataset 'mni152' needs nilearn: pip install 'raytransfer[demo]'" in run()
 
 
@@ -234,7 +234,7 @@ def test_a_folder_for_tables_that_cannot_be_used_is_named(tmp_path: Path, folder
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as raised:
-        main("Question: which?", {"demo": Study}, _never, ["--help"])
+        verb_that_computes("grid", "Question: which?", _never)(["--help"])
     assert raised.value.code == 0
     text = capsys.readouterr().out
     for part in ("Question: which?", "--storage-path", "downstream.epochs (8)", "epochs of a downstream"):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from raytransfer.cli.options import (
     DEFAULT_PRESET,
-    Presets,
     add_published_options,
     add_working_options,
     common_parser,
@@ -15,7 +14,7 @@ from raytransfer.cli.options import (
 )
 from raytransfer.cli.outcome import reported
 from raytransfer.cli.study import make_output, preset_study, resolved_study, storage_root
-from raytransfer.commands import command
+from raytransfer.commands import command, explained, program
 from raytransfer.pipeline.records import Records, of_published, of_study, published_tables
 from raytransfer.pipeline.session import Session, open_session
 from raytransfer.results.curves import Curve, curves
@@ -29,57 +28,49 @@ Experiment = Callable[[Session, Options], int]
 """Does the work, with what the command line says, and returns the exit code."""
 Check = Callable[[Study, Storage, Options], None]
 """What an experiment looks at in its own options; raises InputError."""
+AddOptions = Callable[[argparse.ArgumentParser], None]
+Main = Callable[..., int]
+"""Does what a command line says, the process's where it is given none, and returns the exit code: what the
+experiment says, 1 for failed work, 2 for what the user gave wrong (one line on stderr), 130 for Ctrl-C."""
 
 
-def main(
-    doc: str,
-    presets: Presets,
+def verb_that_computes(
+    verb: str,
+    doc: str | None,
     experiment: Experiment,
-    argv: Sequence[str] | None = None,
     *,
-    prog: str | None = None,
     plan: Callable[[Study, Storage], int] | None = None,
     published: Callable[[list[Curve], Path | None], int] | None = None,
-    add_options: Callable[[argparse.ArgumentParser], None] | None = None,
+    add_options: AddOptions | None = None,
     check: Check | None = None,
-) -> int:
-    """Run an experiment from the command line.
+) -> Main:
+    """Return the `main` of a verb that works on a study within a session.
 
     Args:
+        verb: Its name.
         doc: What `--help` begins with.
-        presets: Name -> function that builds the study; "demo" is the default.
         experiment: Does the work and returns the exit code.
-        argv: The command line; the process's where None.
-        prog: What help and errors call the program.
         plan: What `--dry-run` does; without it there is no such option.
         published: What `--published` does with the published curves and the folder of `--output`; without it
             there are no such options.
-        add_options: Adds the experiment's own options.
+        add_options: Adds the verb's own options.
         check: Looks at what these say before anything starts.
-
-    Returns:
-        The exit code: the experiment's, 1 for work that failed and 2 for what the user gave wrong (one line
-        on stderr), 130 for Ctrl-C.
     """
 
-    def work() -> int:
-        parser = common_parser(doc, presets, prog)
+    def add(parser: argparse.ArgumentParser) -> None:
         add_working_options(parser, can_plan=plan is not None)
         if published is not None:
             add_published_options(parser)
         if add_options is not None:
             add_options(parser)
-        arguments = parsed(parser, presets, argv)
-        with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
-            return run(arguments)
 
-    def run(arguments: argparse.Namespace) -> int:
+    def run(arguments: Options) -> int:
         if published is not None and arguments.published is not None:
             found = curves(*published_tables(arguments.published))
             make_output(arguments.output)
             return published(found, arguments.output)
         store_uri(arguments.tracking_uri, storage_root(arguments))  # refused before the storage is asked
-        study = resolved_study(arguments, presets)
+        study = resolved_study(arguments)
         if plan is not None and arguments.dry_run:
             return plan(study, Storage(storage_root(arguments)))
         if published is not None:
@@ -100,47 +91,49 @@ def main(
                 session.tracker.command_failed()
             return code
 
-    return reported(work)
+    return _main(verb, doc, add, run)
 
 
-def main_on_records(
-    doc: str,
-    presets: Presets,
-    experiment: Callable[[Records, Options], int],
-    add_options: Callable[[argparse.ArgumentParser], None],
-    argv: Sequence[str] | None = None,
-    *,
-    prog: str | None = None,
-) -> int:
-    """Run an experiment that only reads what a study or the published tables recorded; Ray is not started.
+def verb_that_reads(
+    verb: str, doc: str | None, experiment: Callable[[Records, Options], int], add_options: AddOptions
+) -> Main:
+    """Return the `main` of a verb that only reads what a study or the published tables recorded, without Ray.
 
     Args:
+        verb: Its name.
         doc: What `--help` begins with.
-        presets: Name -> function that builds the study; "demo" is the default.
         experiment: Does the work and returns the exit code.
-        add_options: Adds the experiment's own options.
-        argv: The command line; the process's where None.
-        prog: What help and errors call the program.
-
-    Returns:
-        The exit code, as `main`.
+        add_options: Adds the verb's own options.
     """
 
-    def work() -> int:
-        parser = common_parser(doc, presets, prog)
+    def add(parser: argparse.ArgumentParser) -> None:
         add_published_options(parser)
         add_options(parser)
-        arguments = parsed(parser, presets, argv)
-        with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
-            if arguments.published is None:
-                study = resolved_study(arguments, presets)
-                records = of_study(study, Storage(storage_root(arguments)), _fill(arguments))
-            else:
-                records = of_published(arguments.published, preset_study(arguments, presets))
-            make_output(arguments.output)
-            return experiment(records, arguments)
 
-    return reported(work)
+    def run(arguments: Options) -> int:
+        if arguments.published is None:
+            study = resolved_study(arguments)
+            records = of_study(study, Storage(storage_root(arguments)), _fill(arguments))
+        else:
+            records = of_published(arguments.published, preset_study(arguments))
+        make_output(arguments.output)
+        return experiment(records, arguments)
+
+    return _main(verb, doc, add, run)
+
+
+def _main(verb: str, doc: str | None, add: AddOptions, run: Callable[[Options], int]) -> Main:
+    def main(argv: Sequence[str] | None = None) -> int:
+        def work() -> int:
+            parser = common_parser(explained(str(doc)), program(verb))
+            add(parser)
+            arguments = parsed(parser, argv)
+            with terminal(quiet=arguments.quiet, verbose=arguments.verbose):
+                return run(arguments)
+
+        return reported(work)
+
+    return main
 
 
 def _fill(arguments: Options) -> str:

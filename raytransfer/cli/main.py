@@ -6,22 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from raytransfer.cli.outcome import reported
-from raytransfer.commands import PROGRAM
+from raytransfer.commands import MODULES, PROGRAM, VERBS
 from raytransfer.errors import unknown_name
-
-VERBS = {
-    "pretrain": "pretrain encoders and keep their checkpoint series",
-    "score": "score every checkpoint on the target images, without their labels",
-    "grid": "the main job: pretrain, score, train every checkpoint on the target task, and answer",
-    "early-stop": "pretrain only as long as the score on the targets says so",
-    "search": "search for training settings with Optuna",
-    "replay": "replay recorded pretrainings through stopping rules and Ray Tune's schedulers",
-    "report": "write the answer and everything behind it on one page",
-    "ablation": "compare the indicator's parameters, and simple choices",
-    "prepare": "bring a target data set into the form that training reads",
-    "import-encoders": "import the encoders that were published with the thesis",
-}
-"""Verb -> what it does; its module is imported when it is run."""
 
 
 def _help() -> str:
@@ -56,5 +42,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(verb: str, options: Sequence[str]) -> int:
     if verb not in VERBS:
         raise unknown_name("verb", verb, VERBS)
-    code: int = import_module(f"raytransfer.cli.verbs.{verb.replace('-', '_')}").main(options)
+    code: int = import_module(f"raytransfer.cli.verbs.{MODULES[verb]}").main(options)
     return code

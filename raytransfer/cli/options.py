@@ -1,17 +1,16 @@
 """The options that all experiments share."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from raytransfer.errors import InputError, unknown_name
 from raytransfer.pipeline.records import PUBLISHED_FILES
+from raytransfer.presets import PRESETS
 from raytransfer.settings import describe
-from raytransfer.study import Study
 from raytransfer.terminal import add_terminal_options
 
-Presets = Mapping[str, Callable[[], Study]]
 DEFAULT_PRESET = "demo"
 
 
@@ -70,10 +69,10 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return read_by(value)
 
 
-def common_parser(doc: str, presets: Presets, prog: str | None = None) -> argparse.ArgumentParser:
+def common_parser(doc: str, prog: str) -> argparse.ArgumentParser:
     """Return a parser of what every experiment takes: which study, and where it is."""
     settings = "\n".join(
-        f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(presets[DEFAULT_PRESET]())
+        f"  {key} ({value!r})\n      {meaning}" for key, value, meaning in describe(PRESETS[DEFAULT_PRESET]())
     )
     parser = _Parser(
         prog=prog,
@@ -85,7 +84,7 @@ def common_parser(doc: str, presets: Presets, prog: str | None = None) -> argpar
     add(
         "--preset",
         metavar="NAME",
-        help=f"{', '.join(presets)} (default: that of the study in the storage path, or {DEFAULT_PRESET})",
+        help=f"{', '.join(PRESETS)} (default: that of the study in the storage path, or {DEFAULT_PRESET})",
     )
     add(
         "--storage-path",
@@ -149,13 +148,11 @@ def add_published_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def parsed(
-    parser: argparse.ArgumentParser, presets: Presets, argv: Sequence[str] | None
-) -> argparse.Namespace:
+def parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the options given; raises InputError where they, or the preset, do not exist."""
     arguments = parser.parse_args(argv)
-    if arguments.preset is not None and arguments.preset not in presets:
-        raise unknown_name("preset", arguments.preset, presets)
+    if arguments.preset is not None and arguments.preset not in PRESETS:
+        raise unknown_name("preset", arguments.preset, PRESETS)
     if getattr(arguments, "retry_failed", False) and not arguments.resume:
         raise InputError(
             "--retry-failed goes on with what a storage path holds, --no-resume insists on an empty one: "

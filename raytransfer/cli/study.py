@@ -4,18 +4,19 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from raytransfer.cli.options import DEFAULT_PRESET, Presets
+from raytransfer.cli.options import DEFAULT_PRESET
 from raytransfer.errors import InputError
 from raytransfer.pipeline.study import check_names, resolved
+from raytransfer.presets import PRESETS
 from raytransfer.results.study_file import read_study
 from raytransfer.settings import with_overrides
 from raytransfer.storage.files import StoragePath, resolve_path
 from raytransfer.study import Study
 
 
-def preset_study(arguments: argparse.Namespace, presets: Presets) -> Study:
+def preset_study(arguments: argparse.Namespace) -> Study:
     """Return the preset with its changed settings; raises InputError for names that do not exist."""
-    study = with_overrides(presets[arguments.preset or DEFAULT_PRESET](), arguments.set)
+    study = with_overrides(PRESETS[arguments.preset or DEFAULT_PRESET](), arguments.set)
     check_names(study)
     return study
 
@@ -25,7 +26,7 @@ def storage_root(arguments: argparse.Namespace) -> StoragePath:
     return resolve_path(arguments.storage_path or Path("runs") / (arguments.preset or DEFAULT_PRESET))
 
 
-def resolved_study(arguments: argparse.Namespace, presets: Presets) -> Study:
+def resolved_study(arguments: argparse.Namespace) -> Study:
     """Return the study of the storage path, or where it has none the preset, with the changed settings.
 
     Raises:
@@ -33,7 +34,7 @@ def resolved_study(arguments: argparse.Namespace, presets: Presets) -> Study:
     """
     recorded = read_study(storage_root(arguments))
     if recorded is None:
-        study = presets[arguments.preset or DEFAULT_PRESET]()
+        study = PRESETS[arguments.preset or DEFAULT_PRESET]()
     else:
         if arguments.preset not in (None, recorded.preset):
             raise InputError(

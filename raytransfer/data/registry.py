@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from raytransfer.data.sources.images import ClassificationData
 from raytransfer.data.targets.cases import PrepareSettings
 from raytransfer.data.targets.prepared import DESCRIPTION, fingerprint, load_prepared, prepared_path
 from raytransfer.errors import InputError, unknown_name
-from raytransfer.registry import Registry, imported
+from raytransfer.registry import Registry, imported, require_packages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +63,6 @@ IMAGENET_SIZE = (1_281_167, 1000)
 """Training images and classes of ImageNet-1k."""
 
 
-def _check_packages(kind: str, name: str, packages: Iterable[str]) -> None:
-    missing = [package for package in packages if find_spec(package) is None]
-    if missing:
-        raise InputError(
-            f"{kind} dataset {name!r} needs {', '.join(missing)}: pip install 'raytransfer[demo]'"
-        )
-
-
 def _is_prepared(name: str, config: TargetSettings) -> bool:
     return (prepared_path(name, config.data_root) / DESCRIPTION).exists()
 
@@ -79,12 +70,12 @@ def _is_prepared(name: str, config: TargetSettings) -> bool:
 def _check_source(config: SourceSettings) -> None:
     if config.name not in SOURCES:
         raise unknown_name("source dataset", config.name, SOURCES)
-    _check_packages("source", config.name, SOURCES[config.name].packages)
+    require_packages(f"source dataset {config.name!r}", SOURCES[config.name].packages, extra="demo")
 
 
 def _check_target(name: str, config: TargetSettings) -> None:
     if name in EMBEDDED_TARGETS:
-        _check_packages("target", name, EMBEDDED_TARGETS[name].packages)
+        require_packages(f"target dataset {name!r}", EMBEDDED_TARGETS[name].packages, extra="demo")
     elif not (
         name in OFFICIAL_TARGETS
         or name.startswith("msd/")

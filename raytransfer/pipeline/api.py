@@ -1,4 +1,7 @@
-"""What a study is worked on with from Python, each step in one call."""
+"""What a study is worked on with from Python, each step in one call.
+
+Where nothing is said of arguments, they are those of `session`.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,11 +97,6 @@ def session(
 def pretrain(study: Study, *, storage: Path, address: str | None = None) -> Encoders:
     """Pretrain the encoders of a study, as far as their checkpoints are not there.
 
-    Args:
-        study: As for `session`.
-        storage: As for `session`.
-        address: As for `session`.
-
     Returns:
         (encoder, scheme) -> epoch -> SHA-256 of the checkpoint's weights.
 
@@ -125,11 +123,6 @@ def pretrain(study: Study, *, storage: Path, address: str | None = None) -> Enco
 def score(study: Study, *, storage: Path, address: str | None = None) -> pa.Table:
     """Score every checkpoint of a study on its target images, after pretraining what is missing.
 
-    Args:
-        study: As for `session`.
-        storage: As for `session`.
-        address: As for `session`.
-
     Returns:
         The ledger's rows of the scorings, the scores of all parameter choices among them.
 
@@ -155,11 +148,6 @@ def score(study: Study, *, storage: Path, address: str | None = None) -> pa.Tabl
 
 def evaluate(study: Study, *, storage: Path, address: str | None = None) -> pa.Table:
     """Train every checkpoint of a study on its target tasks, after what is missing of the steps before.
-
-    Args:
-        study: As for `session`.
-        storage: As for `session`.
-        address: As for `session`.
 
     Returns:
         The ledger's rows of the trainings that are finished; those that failed are named on stderr.
@@ -188,11 +176,6 @@ def run(study: Study, *, storage: Path, address: str | None = None) -> "Answer":
     """Do a whole study, pretraining, scores and downstream trainings, and return its answer.
 
     What is recorded in the storage path is not done again.
-
-    Args:
-        study: As for `session`.
-        storage: As for `session`.
-        address: As for `session`.
 
     Returns:
         Of every complete configuration the best checkpoint, those that simple strategies and the score

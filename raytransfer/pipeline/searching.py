@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING, Any
 from raytransfer.errors import InputError
 from raytransfer.evaluation.protocols.registry import PROTOCOLS
 from raytransfer.pipeline.session import Session
-from raytransfer.pipeline.steps import make_series
+from raytransfer.pipeline.steps import make_checkpoints
 from raytransfer.ray_tune.named_schedulers import EPOCHS, asha, check_asha
 from raytransfer.ray_tune.optuna_storage import check_optuna_storage
 from raytransfer.results.storage import Storage
-from raytransfer.results.units import (
-    EvaluationUnit,
-    PretrainingUnit,
-    configurations,
-    evaluation_units,
-    pretraining_units,
-)
+from raytransfer.results.units import EvaluationUnit, PretrainingUnit, pretraining_units
 from raytransfer.scheduling.registry import RULES, call_from_text
 from raytransfer.scheduling.rules import StoppingRule
 from raytransfer.statistics.signals import Signal, read_signal
@@ -128,18 +122,10 @@ def _base(session: Session, what: str) -> PretrainingUnit | EvaluationUnit:
     """Return what is varied, after making the checkpoint that a downstream trial needs."""
     if what == "pretraining":
         return pretraining_units(session.study)[0]
-    first = replace(
-        session.study,
-        **{
-            name: getattr(session.study, name)[:1]
-            for name in ("models", "datasets", "schemes", "protocols", "seeds")
-        },
-    )
-    encoders = make_series(replace(session, study=first))
+    compared = ("models", "datasets", "schemes", "protocols", "seeds")
+    first = replace(session.study, **{name: getattr(session.study, name)[:1] for name in compared})
+    _, trials = make_checkpoints(replace(session, study=first))
     session.finish(pretraining_units(first))
-    trials = evaluation_units(first, configurations(first), encoders)
-    if not trials:
-        raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
     return trials[-1]
 
 

@@ -41,15 +41,26 @@ def make_scores(session: Session, encoders: Encoders) -> list[ScoringUnit]:
     return units
 
 
-def make_trials(session: Session) -> tuple[list[ScoringUnit], list[EvaluationUnit]]:
-    """Make what is missing, from pretraining to the last trial; return the study's units."""
-    from raytransfer.ray_tune.grid import train_grid
+def make_checkpoints(session: Session) -> tuple[Encoders, list[EvaluationUnit]]:
+    """Make the series that are missing; return the encoders and the trials that can be trained of them.
 
+    Raises:
+        InputError: There is no checkpoint.
+        WorkFailedError: There is none because a pretraining failed.
+    """
     encoders = make_series(session)
     trials = evaluation_units(session.study, configurations(session.study), encoders)
     if not trials:
         session.finish(pretraining_units(session.study))
         raise InputError("no trial can run: no checkpoint of the study is there, see what is missing above")
+    return encoders, trials
+
+
+def make_trials(session: Session) -> tuple[list[ScoringUnit], list[EvaluationUnit]]:
+    """Make what is missing, from pretraining to the last trial; return the study's units."""
+    from raytransfer.ray_tune.grid import train_grid
+
+    encoders, trials = make_checkpoints(session)
     scorings = make_scores(session, encoders)
     train_grid(trials, session.storage, session.tracker)
     return scorings, trials

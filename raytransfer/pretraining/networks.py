@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from raytransfer.models.classification import ClassificationModel
 from raytransfer.models.encoder import Encoder
 
 
-class EncoderClassifier(nn.Module):
-    """An encoder with global average pooling and a linear layer on its last level.
+class EncoderClassifier(ClassificationModel):
+    """An encoder with a linear layer on its averaged last level, which begins at small weights.
 
     Args:
         encoder: The encoder to pretrain.
@@ -16,15 +17,9 @@ class EncoderClassifier(nn.Module):
     """
 
     def __init__(self, encoder: Encoder, num_classes: int) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = nn.Linear(encoder.level_channels[-1], num_classes)
+        super().__init__(encoder, num_classes)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return class logits (N, num_classes) for images (N, in_chans, H, W) in [0, 1]."""
-        return self.head(self.encoder(x).mean((2, 3)))
 
 
 class EncoderWithHeads(nn.Module):

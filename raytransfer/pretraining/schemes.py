@@ -1,12 +1,12 @@
 """Pretraining schemes: named recipes of a method and an augmentation. Known without importing torch."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from raytransfer.errors import InputError, unknown_name
 from raytransfer.pretraining.methods.base import Method
 from raytransfer.pretraining.methods.registry import METHODS
 from raytransfer.pretraining.settings import PretrainingSettings
+from raytransfer.registry import require_packages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,4 @@ def check_packages(name: str) -> None:
     Raises:
         InputError: There is no such scheme, or it needs a package that is not installed.
     """
-    scheme = scheme_named(name)
-    missing = [package for package in scheme.strategy.packages if find_spec(package) is None]
-    if missing:
-        raise InputError(
-            f"scheme {name!r} needs {', '.join(missing)}: pip install 'raytransfer[selfsupervised]'"
-        )
+    require_packages(f"scheme {name!r}", scheme_named(name).strategy.packages, extra="selfsupervised")

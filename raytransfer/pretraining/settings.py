@@ -4,13 +4,13 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
+from raytransfer.errors import require
 from raytransfer.settings import (
     MOST_EPOCHS,
     MOST_IMAGES,
     MOST_PROCESSES,
     Seed,
     must,
-    require,
     setting,
     settings,
 )

@@ -5,7 +5,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from raytransfer.scheduling.rules import StoppingRule, require
+from raytransfer.errors import require
+from raytransfer.scheduling.rules import StoppingRule
 
 
 @dataclass(eq=False)

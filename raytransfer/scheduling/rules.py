@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar
 
-from raytransfer.errors import InputError
+from raytransfer.errors import InputError, require
 
 
 class Decision(Enum):
@@ -32,12 +32,6 @@ class Decision(Enum):
     CONTINUE = "continue"
     STOP = "stop"
     PAUSE = "pause"  # of schedulers that make trials wait for each other; no rule says it
-
-
-def require(holds: bool, name: str, value: object, bound: str) -> None:
-    """Refuse a parameter in one line that names it."""
-    if not holds:
-        raise InputError(f"{name} must be {bound}, got {value!r}")
 
 
 @dataclass(eq=False)

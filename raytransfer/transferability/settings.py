@@ -4,13 +4,12 @@ from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from raytransfer.errors import unknown_name
+from raytransfer.errors import require, unknown_name
 from raytransfer.settings import (
     MOST_IMAGES,
     MOST_PROCESSES,
     Seed,
     must,
-    require,
     setting,
     settings,
 )

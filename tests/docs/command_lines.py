@@ -1,4 +1,4 @@
-"""The command lines of README.md, docs/*.md and the experiments' docstrings, as they stand there.
+"""The command lines of README.md, docs/*.md and the scripts' help, as they stand there.
 
 A command line is
 
@@ -16,6 +16,8 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from raytransfer.commands import MODULES, SCRIPTS, with_scripts
 
 COMMANDS, OUTPUT = ("bash", "sh", "shell", "console"), ("text", "yaml", "json", "python", "toml")
 PROGRAMS = (
@@ -127,15 +129,15 @@ def of_script(source: str, file: str) -> Iterator[CommandLine]:
 
 def command_lines(project: Path) -> list[CommandLine]:
     """Return all command lines, each once: where it stands first, or where its output is shown."""
-    files = sorted(project.glob("experiments/*.py"))
-    paths = [str(file.relative_to(project)) for file in files]
+    paths = [str(file.relative_to(project)) for file in sorted(project.glob("experiments/*.py"))]
     scripts = {name: path for path in paths for name in (path, Path(path).name)}
     found: dict[str, CommandLine] = {}
     for page in [project / "README.md", *sorted(project.glob("docs/*.md"))]:
         for line in of_markdown(page.read_text(), str(page.relative_to(project)), scripts):
             if line.text not in found or line.output:
                 found[line.text] = line
-    for file, path in zip(files, paths, strict=True):
-        for line in of_script(file.read_text(), path):
+    for script, module in sorted((SCRIPTS[verb], module) for verb, module in MODULES.items()):
+        source = (project / f"raytransfer/cli/verbs/{module}.py").read_text()
+        for line in of_script(with_scripts(source), f"experiments/{script}"):
             found.setdefault(line.text, line)
     return list(found.values())

@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 
 from raytransfer.errors import InputError
-from raytransfer.pretraining import schemes
 from raytransfer.pretraining.methods.simsiam import SimSiam
 from raytransfer.pretraining.schemes import check_batches, check_packages, scheme_named
 from raytransfer.pretraining.settings import PretrainingSettings
@@ -54,7 +53,7 @@ def test_a_loss_of_the_whole_batch_is_not_cut(monkeypatch: pytest.MonkeyPatch) -
 def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     check_packages("simple")
     check_packages("simsiam")
-    monkeypatch.setattr(schemes, "find_spec", lambda name: None)
+    monkeypatch.setattr("raytransfer.registry.find_spec", lambda name: None)
     check_packages("simple")
     with pytest.raises(InputError, match=r"'simsiam' needs lightly, sklearn: pip install .*selfsupervised"):
         check_packages("simsiam")

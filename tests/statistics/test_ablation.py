@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from raytransfer.cli.command import main
+from raytransfer.cli.command import verb_that_computes
 from raytransfer.results.curves import curves
 from raytransfer.statistics.ablation import choice_rows, parameter_rows
 from raytransfer.statistics.curves import Curve
 from raytransfer.statistics.selection import rule_rows
-from raytransfer.study import Study
 from raytransfer.thesis.findings import Comparison, Finding, finding_rows, findings
 from raytransfer.thesis.published import read_published
 
@@ -295,8 +294,8 @@ def test_what_is_not_there_is_one_line_and_exit_code_2(
         ([*published, "--preset", "dmo"], "unknown preset 'dmo': did you mean 'demo'?"),
         ([*published, "--output", str(tmp_path / "half/robustness_scores.csv")], "cannot be made"),
     ):
-        assert main("Test.", {"demo": Study}, _never, arguments, published=_never) == 2
+        assert verb_that_computes("grid", "Test.", _never, published=_never)(arguments) == 2
         output = capsys.readouterr()
         assert says in output.err
         assert (output.out, output.err.count("\n")) == ("", 1)
-    assert main("Test.", {"demo": Study}, _never, published) == 2, "the option is not everywhere"
+    assert verb_that_computes("grid", "Test.", _never)(published) == 2, "the option is not everywhere"

@@ -18,10 +18,8 @@ from pathlib import Path
 
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
-from raytransfer.commands import program
 from raytransfer.pipeline.session import Session
 from raytransfer.pipeline.steps import finish_study, make_trials
-from raytransfer.presets import PRESETS
 from raytransfer.results.curves import curves, incomplete, recorded
 from raytransfer.statistics.curves import Curve
 
@@ -45,11 +43,4 @@ def experiment(session: Session, options: Options) -> int:
     return finish_study(session, scorings, trials)
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main(doc, PRESETS, experiment, argv, prog=program("ablation"), published=ablation)
+main = command.verb_that_computes("ablation", __doc__, experiment, published=ablation)

@@ -14,15 +14,12 @@ reaches them, seconds later: "trained" counts what was finished by then, also by
 """
 
 import argparse
-from collections.abc import Sequence
 
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
 from raytransfer.cli.options import read_by
-from raytransfer.commands import program
 from raytransfer.pipeline.session import Session
 from raytransfer.pipeline.stopping import check_rule, grid_curves, pretrain_until_rule
-from raytransfer.presets import PRESETS
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS
 from raytransfer.results.storage import Storage
 from raytransfer.scheduling.registry import RULES, call_from_text, rule_factory
@@ -72,13 +69,4 @@ def experiment(session: Session, options: Options) -> int:
     return session.finish([unit for unit, _ in judged])
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main(
-        doc, PRESETS, experiment, argv, prog=program("early-stop"), add_options=add_options, check=check
-    )
+main = command.verb_that_computes("early-stop", __doc__, experiment, add_options=add_options, check=check)

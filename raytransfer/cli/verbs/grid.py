@@ -8,15 +8,11 @@ Cost:     18 checkpoints x {fine_tuning, frozen} x 2 seeds = 72 trainings of 8 e
 Result:   the tables in README.md, <storage>/answer.png, a ledger row and an MLflow run per trial.
 """
 
-from collections.abc import Sequence
-
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
-from raytransfer.commands import program
 from raytransfer.pipeline.planning import plan
 from raytransfer.pipeline.session import Session
 from raytransfer.pipeline.steps import finish_study, make_trials
-from raytransfer.presets import PRESETS
 from raytransfer.results.curves import curves, recorded
 from raytransfer.statistics.signals import Signal
 
@@ -37,11 +33,4 @@ def experiment(session: Session, _: Options) -> int:
     return finish_study(session, scorings, trials)
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main(doc, PRESETS, experiment, argv, prog=program("grid"), plan=plan)
+main = command.verb_that_computes("grid", __doc__, experiment, plan=plan)

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from raytransfer.commands import program
+from raytransfer.commands import explained, program
 from raytransfer.errors import InputError
 from raytransfer.pipeline.importing import import_encoders
 from raytransfer.results.storage import Storage
@@ -19,15 +19,16 @@ from raytransfer.settings import MOST_SEED
 from raytransfer.terminal import add_terminal_options, say_error, terminal
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code.
 
     Args:
         argv: The command line; the process's where None.
-        doc: What `--help` begins with.
     """
     parser = argparse.ArgumentParser(
-        prog=program("import-encoders"), description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program("import-encoders"),
+        description=explained(str(__doc__)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--storage-path", metavar="DIR", default="runs/thesis", help="default: runs/thesis")
     parser.add_argument("--seed", type=int, default=0, help="of the untrained epoch 0, default: 0")

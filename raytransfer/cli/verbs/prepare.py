@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from raytransfer.commands import command, program
+from raytransfer.commands import command, explained, program
 from raytransfer.data.targets.cases import BadDataError
 from raytransfer.data.targets.naming import study_name
 from raytransfer.data.targets.prepared import PREPARERS, PreparedReport, prepare, prepared_path
@@ -53,11 +53,11 @@ other data sets, as their owners share them (each one's module in raytransfer/da
 _log = logging.getLogger(__name__)
 
 
-def _parser(doc: str) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     names = ", ".join("msd/<Task>" if name == "msd" else name for name in PREPARERS)
     parser = argparse.ArgumentParser(
         prog=program("prepare"),
-        description=doc,
+        description=explained(str(__doc__)),
         epilog=LAYOUTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -138,14 +138,13 @@ def _say_where_all_are(error: BadDataError, file: Path | None) -> None:
         print(f"  --problems FILE writes all {len(error.problems)} to a file", file=sys.stderr)
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit code.
 
     Args:
         argv: The command line; the process's where None.
-        doc: What `--help` begins with.
     """
-    args = _parser(doc).parse_args(argv)
+    args = _parser().parse_args(argv)
     try:
         with terminal(quiet=args.quiet, verbose=args.verbose):
             report = _prepare(args)

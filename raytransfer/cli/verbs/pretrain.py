@@ -7,14 +7,10 @@ Result:   <storage>/pretraining/<encoder>/<scheme>/epoch_NNNN/, a ledger row per
           encoder.
 """
 
-from collections.abc import Sequence
-
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
-from raytransfer.commands import program
 from raytransfer.pipeline.session import Session
 from raytransfer.pipeline.steps import make_series
-from raytransfer.presets import PRESETS
 from raytransfer.results.units import pretraining_units
 
 
@@ -26,11 +22,4 @@ def experiment(session: Session, _: Options) -> int:
     return session.finish_all(pretraining_units(session.study))
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main(doc, PRESETS, experiment, argv, prog=program("pretrain"))
+main = command.verb_that_computes("pretrain", __doc__, experiment)

@@ -18,15 +18,12 @@ early, and few pretrainings fill no other.
 """
 
 import argparse
-from collections.abc import Sequence
 
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
 from raytransfer.cli.options import whole_number
-from raytransfer.commands import program
 from raytransfer.errors import InputError
 from raytransfer.pipeline.records import Records
-from raytransfer.presets import PRESETS
 from raytransfer.ray_tune.named_schedulers import SCHEDULERS
 from raytransfer.scheduling.registry import RULES
 from raytransfer.settings import MOST_PROCESSES
@@ -75,11 +72,4 @@ def experiment(records: Records, options: Options) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main_on_records(doc, PRESETS, experiment, add_options, argv, prog=program("replay"))
+main = command.verb_that_reads("replay", __doc__, experiment, add_options)

@@ -12,15 +12,12 @@ Result:   DIR/report.html, one page that needs nothing else; DIR/tables/*.csv; D
 
 import argparse
 import time
-from collections.abc import Sequence
 
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
 from raytransfer.cli.options import filled, read_by
-from raytransfer.commands import program
 from raytransfer.errors import InputError
 from raytransfer.pipeline.records import Records
-from raytransfer.presets import PRESETS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +45,4 @@ def experiment(records: Records, options: Options) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main_on_records(doc, PRESETS, experiment, add_options, argv, prog=program("report"))
+main = command.verb_that_reads("report", __doc__, experiment, add_options)

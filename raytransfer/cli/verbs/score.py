@@ -8,16 +8,12 @@ Result:   a ledger row and an MLflow run per checkpoint and indicator with the s
           other choices would have chosen shows raytransfer ablation.
 """
 
-from collections.abc import Sequence
-
 from tabulate import tabulate
 
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
-from raytransfer.commands import program
 from raytransfer.pipeline.session import Session
 from raytransfer.pipeline.steps import make_scores, make_series
-from raytransfer.presets import PRESETS
 from raytransfer.results.scores import read_scores
 from raytransfer.results.units import pretraining_units
 from raytransfer.transferability.indicators.base import Score
@@ -43,11 +39,4 @@ def experiment(session: Session, _: Options) -> int:
     return session.finish_all([*pretraining_units(session.study), *units.values()])
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main(doc, PRESETS, experiment, argv, prog=program("score"))
+main = command.verb_that_computes("score", __doc__, experiment)

@@ -18,17 +18,14 @@ search spends it, so that settings found this way must be compared on other data
 """
 
 import argparse
-from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from raytransfer.cli import command
 from raytransfer.cli.command import Options
 from raytransfer.cli.options import filled, read_by, whole_number
-from raytransfer.commands import program
 from raytransfer.pipeline.searching import OBJECTIVES, OF, Search, check_search, read_stop, search_settings
 from raytransfer.pipeline.session import Session
-from raytransfer.presets import PRESETS
 from raytransfer.results.storage import Storage
 from raytransfer.scheduling.registry import RULES
 from raytransfer.study import Study
@@ -102,13 +99,4 @@ def experiment(session: Session, options: Options) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None, doc: str = str(__doc__)) -> int:
-    """Do what the command line says; return the exit code.
-
-    Args:
-        argv: The command line; the process's where None.
-        doc: What `--help` begins with.
-    """
-    return command.main(
-        doc, PRESETS, experiment, argv, prog=program("search"), add_options=add_options, check=check
-    )
+main = command.verb_that_computes("search", __doc__, experiment, add_options=add_options, check=check)

@@ -18,8 +18,7 @@ What unusual input gives:
   directions that do count are whitened with their rounding: where features vary by 1e-4 of their length, a
   change of the batch size changed a score by 6e-6.
 - Classes with more features weigh more; a class of the data set without features counts as no class.
-- NaN or infinite features are an error that names level and image; a score is never NaN.
-- One class, or one image, is an error.
+- NaN or infinite features, one class, or one image, are an error.
 
 There is no standard error: features share the covariance, so images are no independent terms of the score.
 """

@@ -11,8 +11,7 @@ What unusual input gives:
   votes: the lower class wins, as in scikit-learn.
 - A feature that is zero has no direction: its similarity to all others is 0.
 - Fewer other features than k: all of them vote.
-- NaN or infinite features are an error that names level and image.
-- One class, or one image, is an error.
+- NaN or infinite features, one class, or one image, are an error.
 
 The standard error is over images, which it takes as independent: standard deviation (n - 1) of an image's
 share of right features / sqrt(n). For a class per image that is the binomial one, sqrt(p (1 - p) / (n - 1)).
