@@ -270,7 +270,9 @@ def with_overrides(config: Config, overrides: Iterable[str]) -> Config:
             raise unknown_name("setting", key, known)
         value = _value(text)
         if isinstance(known[key].value, tuple) and not isinstance(value, list):
-            value = [_value(part.strip()) for part in re.split(_COMMA, text)]
+            # Quoted text, and a list in brackets that is no JSON, are named whole.
+            whole = value != text or text.startswith("[")
+            value = [value] if whole else [_value(part.strip()) for part in re.split(_COMMA, text)]
         *parents, leaf = known[key].place
         section = values
         for parent in parents:

@@ -37,6 +37,7 @@ def test_a_list_may_be_written_without_brackets() -> None:
     changed = with_overrides(Study(), given)
     assert (changed.schemes, changed.seeds) == (("simple", "simsiam"), (0, 3))
     assert changed.indicators == ("robustness", "knn(k=10, points=8)")
+    assert with_overrides(Study(), ['datasets="a,b"']).datasets == ("a,b",), "quoted, it is one name"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,8 @@ def test_a_list_may_be_written_without_brackets() -> None:
         ("resources.storage_patience=Infinity", "resources.storage_patience must be a finite number"),
         (f"downstream.epochs={'9' * 5000}", "downstream.epochs must be int, got '9999"),
         ("seeds=" + "[" * 100_000, "seeds[0] must be int, got '[["),
+        ("seeds=[0, 1", "seeds[0] must be int, got '[0, 1'"),
+        ("seeds=0,", "seeds[1] must be int, got ''"),
         ("pretraining.weight_decay=-1", "pretraining.weight_decay must be at least 0, got -1.0"),
         ("downstream.weight_decay=-1e-9", "downstream.weight_decay must be at least 0"),
         ("downstream.momentum=1.5", "downstream.momentum must be in [0, 1), got 1.5"),

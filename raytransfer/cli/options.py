@@ -98,8 +98,8 @@ def common_parser(doc: str, prog: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="change a setting, for example --set downstream.epochs=3; repeatable. The first command on a "
-        "storage path writes all settings into its study.json, later ones read them there",
+        help="change a setting, for example --set downstream.epochs=3 or --set seeds=0,1,2; repeatable. The "
+        "first command on a storage path writes all settings into its study.json, later ones read them there",
     )
     add_terminal_options(parser)
     return parser

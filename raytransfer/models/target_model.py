@@ -1,11 +1,13 @@
 """What every model of a target task is: an encoder, and what makes predictions from its levels."""
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 from raytransfer.models.encoder import Encoder
 
 
-class TargetModel(nn.Module):
+class TargetModel(nn.Module, ABC):
     """A network from images to class logits.
 
     Attributes:
@@ -14,9 +16,9 @@ class TargetModel(nn.Module):
 
     encoder: Encoder
 
+    @abstractmethod
     def decode(self, levels: list[Tensor]) -> Tensor:
         """Return logits (N, num_classes, ...) from the encoder's levels of images (N, in_chans, H, W)."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, ...) for images (N, in_chans, H, W) in [0, 1]."""

@@ -1,7 +1,4 @@
-"""What a study is worked on with from Python, each step in one call.
-
-Where nothing is said of arguments, they are those of `session`.
-"""
+"""What a study is worked on with from Python, each step in one call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,6 +94,11 @@ def session(
 def pretrain(study: Study, *, storage: Path, address: str | None = None) -> Encoders:
     """Pretrain the encoders of a study, as far as their checkpoints are not there.
 
+    Args:
+        study: What is compared, and the settings.
+        storage: Folder for encoders, results and pictures, or "s3://bucket/folder".
+        address: Ray cluster, "host:port" or "auto"; Ray is started on this machine where None.
+
     Returns:
         (encoder, scheme) -> epoch -> SHA-256 of the checkpoint's weights.
 
@@ -123,6 +125,11 @@ def pretrain(study: Study, *, storage: Path, address: str | None = None) -> Enco
 def score(study: Study, *, storage: Path, address: str | None = None) -> pa.Table:
     """Score every checkpoint of a study on its target images, after pretraining what is missing.
 
+    Args:
+        study: What is compared, and the settings.
+        storage: Folder for encoders, results and pictures, or "s3://bucket/folder".
+        address: Ray cluster, "host:port" or "auto"; Ray is started on this machine where None.
+
     Returns:
         The ledger's rows of the scorings, the scores of all parameter choices among them.
 
@@ -148,6 +155,11 @@ def score(study: Study, *, storage: Path, address: str | None = None) -> pa.Tabl
 
 def evaluate(study: Study, *, storage: Path, address: str | None = None) -> pa.Table:
     """Train every checkpoint of a study on its target tasks, after what is missing of the steps before.
+
+    Args:
+        study: What is compared, and the settings.
+        storage: Folder for encoders, results and pictures, or "s3://bucket/folder".
+        address: Ray cluster, "host:port" or "auto"; Ray is started on this machine where None.
 
     Returns:
         The ledger's rows of the trainings that are finished; those that failed are named on stderr.
@@ -176,6 +188,11 @@ def run(study: Study, *, storage: Path, address: str | None = None) -> "Answer":
     """Do a whole study, pretraining, scores and downstream trainings, and return its answer.
 
     What is recorded in the storage path is not done again.
+
+    Args:
+        study: What is compared, and the settings.
+        storage: Folder for encoders, results and pictures, or "s3://bucket/folder".
+        address: Ray cluster, "host:port" or "auto"; Ray is started on this machine where None.
 
     Returns:
         Of every complete configuration the best checkpoint, those that simple strategies and the score

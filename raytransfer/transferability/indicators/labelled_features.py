@@ -12,6 +12,7 @@ NaN or infinite features are an error that names level and image. One class, or 
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -37,7 +38,7 @@ MOST_IMAGES = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledIndicator:
+class LabelledIndicator(ABC):
     """An indicator that scores each level by features and their classes. Its fields are its options.
 
     Attributes:
@@ -52,6 +53,7 @@ class LabelledIndicator:
         if self.points < 1:
             raise InputError(f"points of {self.name} must be at least 1, got {self.points}")
 
+    @abstractmethod
     def score(
         self, features: "NDArray[Any]", classes: "NDArray[Any]", images: "NDArray[Any]"
     ) -> tuple[float, float | None]:
@@ -62,7 +64,6 @@ class LabelledIndicator:
             classes: (P,), numbers from 0, two or more of them.
             images: (P,), number of the image that each is of, from 0.
         """
-        raise NotImplementedError
 
     def specs(self, encoder: EncoderInfo) -> Sequence[ScoreSpec]:
         """Return a spec per level, the highest resolution first."""
